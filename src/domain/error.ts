@@ -1,0 +1,156 @@
+// Every error that the SDK gives, and its code.
+
+/** A problem with one value, as Standard Schema reports it. */
+export interface Issue {
+  /** What is wrong. */
+  readonly message: string;
+  /** Where: the keys from the root of the value. */
+  readonly path?: readonly (string | number)[];
+}
+
+/** What an error may carry beside its message. */
+export interface ErrorOptions {
+  /** The error behind this one. */
+  readonly cause?: unknown;
+  /** Facts for programs: names, limits, values. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+const BRAND = Symbol.for("@aegis/sdk/error");
+
+/**
+ * What every error of the SDK is: a `code` for programs, a `message` for people that says what happened, to what, and
+ * what to do, and `details`.
+ *
+ * @example Telling errors apart
+ * ```ts
+ * import { AegisError } from "@aegis/sdk";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * const error: unknown = new AegisError("BUSY", "order-service is busy");
+ * strictEqual(AegisError.is(error, "BUSY"), true);
+ * strictEqual(AegisError.is(error, "TIMEOUT"), false);
+ * ```
+ */
+export class AegisError extends Error {
+  override name = "AegisError";
+  /** What happened, for programs: `"TIMEOUT"`, or a handler's own, such as `"EMAIL_TAKEN"`. */
+  readonly code: string;
+  /** Facts for programs; empty when there are none. */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  /** Makes an error with a code and a message. */
+  constructor(code: string, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Whether `error` is one of the SDK's, and of `code` if that is given; also when it came from another copy of it. */
+  static is(error: unknown, code?: string): error is AegisError {
+    return typeof error === "object" && error !== null && BRAND in error &&
+      (code === undefined || (error as AegisError).code === code);
+  }
+}
+
+/**
+ * A handler's own error. Thrown in a handler, it arrives at the caller with its code, message and data.
+ *
+ * @example
+ * ```ts
+ * import { RpcError } from "@aegis/sdk";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * const error = new RpcError("EMAIL_TAKEN", "Email already exists", { field: "email" });
+ * strictEqual(error.code, "EMAIL_TAKEN");
+ * ```
+ */
+export class RpcError extends AegisError {
+  override name = "RpcError";
+  /** What the handler gave along, as JSON. */
+  readonly data: unknown;
+
+  /** Makes an error that crosses to the caller. `data` must have a JSON form. */
+  constructor(code: string, message: string, data?: unknown, options?: ErrorOptions) {
+    super(code, message, options);
+    this.data = data;
+  }
+}
+
+/** The time for it was over. What was asked may have been done all the same. */
+export class TimeoutError extends AegisError {
+  override name = "TimeoutError";
+
+  /** Makes an error of code `TIMEOUT`. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("TIMEOUT", message, options);
+  }
+}
+
+/** Nobody serves it, whoever serves it takes no more, or the bus is away. It was not run, unless `details.sent` is true. */
+export class UnavailableError extends AegisError {
+  override name = "UnavailableError";
+
+  /** Makes an error of code `SERVICE_UNAVAILABLE`, or `BUSY` where the service has all the work that it takes. */
+  constructor(
+    message: string,
+    options?: ErrorOptions & { readonly code?: "SERVICE_UNAVAILABLE" | "BUSY" },
+  ) {
+    super(options?.code ?? "SERVICE_UNAVAILABLE", message, options);
+  }
+}
+
+/** A value is not what its schema, or the protocol, asks for. */
+export class ValidationError extends AegisError {
+  override name = "ValidationError";
+  /** What is wrong, and where. */
+  readonly issues: readonly Issue[];
+
+  /** Makes an error of code `INVALID_REQUEST`. */
+  constructor(message: string, issues: readonly Issue[] = [], options?: ErrorOptions) {
+    super("INVALID_REQUEST", message, options);
+    this.issues = issues;
+  }
+}
+
+/** The instance that was asked is a stand-by, or its group has no leader at the moment. */
+export class NotActiveError extends AegisError {
+  override name = "NotActiveError";
+
+  /** Makes an error of code `NOT_ACTIVE`, or `ELECTING` while a leader is being elected. */
+  constructor(
+    message: string,
+    options?: ErrorOptions & { readonly code?: "NOT_ACTIVE" | "ELECTING" },
+  ) {
+    super(options?.code ?? "NOT_ACTIVE", message, options);
+  }
+}
+
+/** A value has no encoding, bytes are no valid encoding, or a message is too large. */
+export class SerializationError extends AegisError {
+  override name = "SerializationError";
+
+  /** Makes an error of code `SERIALIZATION`, or `PAYLOAD_TOO_LARGE`. */
+  constructor(
+    message: string,
+    options?: ErrorOptions & { readonly code?: "SERIALIZATION" | "PAYLOAD_TOO_LARGE" },
+  ) {
+    super(options?.code ?? "SERIALIZATION", message, options);
+  }
+}
+
+/** What was asked for was closed or stopped before. */
+export class ClosedError extends AegisError {
+  override name = "ClosedError";
+
+  /** Makes an error of code `CLOSED`. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("CLOSED", message, options);
+  }
+}
+
+/** Whoever asked took it back. */
+export function cancelled(message: string, reason?: unknown): AegisError {
+  return new AegisError("CANCELLED", message, reason === undefined ? {} : { cause: reason });
+}

@@ -1,0 +1,61 @@
+// Core messaging: subjects, queue groups, replies and headers; at most once, nothing stored.
+
+/** A message as the transport delivers it. Its members may be computed when they are read. */
+export interface Message {
+  /** The subject that it was sent to. */
+  readonly subject: string;
+  /** Where an answer goes; empty or undefined where none is wanted. */
+  readonly reply?: string | undefined;
+  /** The body. It may be a view into a larger buffer: copy what is kept. */
+  readonly data: Uint8Array;
+}
+
+/** How to subscribe. */
+export interface SubscribeOptions {
+  /** The queue group: of its members one gets each message. */
+  readonly queue?: string;
+  /** Called in turn for each message. It must not throw, and nothing else is read while it runs. */
+  readonly onMessage: (message: Message) => void;
+  /** Called when the server refuses or ends the subscription, for want of permission for one. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** A subscription that stands. */
+export interface Subscription {
+  /**
+   * Ends it without loss: asks the server for no more, then resolves when everything that had already been routed
+   * here was handed to `onMessage`. While the server is away it ends at once.
+   */
+  drain(): Promise<void>;
+}
+
+/** Publish and subscribe. */
+export interface Messaging {
+  /** Whether the server is there now. While it is not, `publish` throws. */
+  readonly connected: boolean;
+  /** A subject prefix of this connection's own, without the last dot, under which answers can be received. */
+  readonly inbox: string;
+  /** The largest message, body and headers together, in bytes. */
+  readonly maxPayload: number;
+  /**
+   * Sends a message. Messages of one tick go out together, in the order of their publishing.
+   *
+   * @throws {UnavailableError} when the server is away: nothing was sent.
+   * @throws {ClosedError} after the transport was closed.
+   * @throws {SerializationError} with code `PAYLOAD_TOO_LARGE` over {@linkcode maxPayload}.
+   */
+  publish(
+    subject: string,
+    body: string | Uint8Array,
+    reply?: string,
+    headers?: Readonly<Record<string, string>>,
+  ): void;
+  /** Subscribes; the subscription lasts over reconnects. Await `flush()` to know that it stands on the server. */
+  subscribe(subject: string, options: SubscribeOptions): Subscription;
+  /** Resolves when the server has taken everything that was published and subscribed before. */
+  flush(): Promise<void>;
+  /** A header of a message, by its exact name. */
+  header(message: Message, name: string): string | undefined;
+  /** Whether the message is the server's word that nobody listens on the subject of a request. */
+  isNoResponders(message: Message): boolean;
+}
