@@ -50,7 +50,7 @@ export class AegisError extends Error {
   /** Whether `error` is one of the SDK's, and of `code` if that is given; also when it came from another copy of it. */
   static is(error: unknown, code?: string): error is AegisError {
     return typeof error === "object" && error !== null && BRAND in error &&
-      (code === undefined || (error as AegisError).code === code);
+      (code === undefined || (error as unknown as AegisError).code === code);
   }
 }
 

@@ -10,6 +10,8 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since the epoch. It may jump; use it for time stamps alone. */
   now(): number;
+  /** The time of day as ISO 8601 in UTC, to the millisecond: `2026-01-02T03:04:05.678Z`. */
+  timestamp(): string;
   /** Milliseconds on a clock that never goes back; its zero means nothing. */
   monotonic(): number;
   /** Runs `callback` once, `delayMs` from now. */

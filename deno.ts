@@ -1,0 +1,38 @@
+/**
+ * The same API on Deno's own sockets, so that `--allow-net=host:port` may stay scoped to the servers.
+ *
+ * It brings `@nats-io/transport-deno` from JSR, which has no client certificates; the default entry has.
+ *
+ * @module
+ */
+
+import { msgpack } from "./src/adapters/msgpack/codec.ts";
+import type { Dial } from "./src/adapters/nats/connect.ts";
+import type { Bus } from "./src/app/bus.ts";
+import { createConnect } from "./src/connect.ts";
+import type { ConnectOptions } from "./src/ports/options.ts";
+
+export * from "./src/api.ts";
+
+const dial: Dial = async (options) => {
+  const transport: { connect: Dial } = await import("@nats-io/transport-deno");
+  return await transport.connect(options, new AbortController().signal);
+};
+
+const connectDeno = createConnect({
+  kind: "deno",
+  dial,
+  readFile: (path) => Deno.readFile(path),
+  codecs: [msgpack()],
+});
+
+/**
+ * Connects to NATS on Deno's own sockets, or to a broker inside this process with `servers: "memory:"`.
+ *
+ * @throws {UnavailableError} when no server was reached within `timeoutMs`; it says what was tried.
+ * @throws {AegisError} with code `UNAUTHORIZED` when a server refused the secrets, `TLS` when TLS failed.
+ * @throws {TypeError | RangeError} for options that cannot be.
+ */
+export function connect(options?: ConnectOptions): Promise<Bus> {
+  return connectDeno(options);
+}

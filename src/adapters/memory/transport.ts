@@ -1,0 +1,170 @@
+// The embedded transport: the ports of a NATS connection, on a broker inside this process.
+
+import { ClosedError, SerializationError, UnavailableError } from "../../domain/error.ts";
+import type { Message, Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
+import type { BusStatus, Transport } from "../../ports/transport.ts";
+import { type Interest, MAX_PAYLOAD, MemoryBroker, type MemoryMessage } from "./broker.ts";
+
+/** A transport whose connection can be cut and mended, to see what programs make of that. */
+export interface MemoryTransport extends Transport {
+  /** Cuts the connection: what is routed here is lost, what is published is refused. */
+  disconnect(): void;
+  /** Mends it: subscriptions stand again. */
+  reconnect(): void;
+}
+
+const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
+const encoder = new TextEncoder();
+let connections = 0;
+
+/** A connection to `broker`, or to one of its own. */
+export function createMemoryTransport(broker: MemoryBroker = new MemoryBroker()): MemoryTransport {
+  const listeners = new Set<(status: BusStatus) => void>();
+  const interests = new Set<Interest>();
+  const inbox = `_INBOX.m${(++connections).toString(36)}`;
+  let status: BusStatus = "connected";
+
+  const change = (next: BusStatus): void => {
+    if (status === next || status === "closed") return;
+    status = next;
+    for (const listener of [...listeners]) listener(next);
+  };
+
+  const assertHere = (what: string): void => {
+    if (status === "closed") throw new ClosedError(`Cannot ${what}: the bus is closed`);
+    if (status !== "connected") {
+      throw new UnavailableError(`Cannot ${what}: the bus is away and reconnecting`);
+    }
+  };
+
+  const messaging: Messaging = {
+    get connected() {
+      return status === "connected";
+    },
+    inbox,
+    maxPayload: MAX_PAYLOAD,
+    publish(subject, body, reply, headers) {
+      assertHere(`publish to ${subject}`);
+      if (!SUBJECT.test(subject)) {
+        throw new TypeError(`Cannot publish to ${JSON.stringify(subject)}`);
+      }
+      // A copy, as a wire makes one: what the publisher does with its bytes later changes nothing.
+      const data = typeof body === "string" ? encoder.encode(body) : body.slice();
+      const length = data.length + headerLength(headers);
+      if (length > MAX_PAYLOAD) {
+        throw new SerializationError(
+          `Cannot publish to ${subject}: the message has ${length} bytes, and the server takes ${MAX_PAYLOAD} (max_payload)`,
+          { code: "PAYLOAD_TOO_LARGE", details: { length, maxPayload: MAX_PAYLOAD } },
+        );
+      }
+      broker.publish({
+        subject,
+        reply: reply === "" ? undefined : reply,
+        data,
+        headers: headers === undefined ? undefined : { ...headers },
+        status: undefined,
+      });
+    },
+    subscribe(subject, options) {
+      if (status === "closed") {
+        throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
+      }
+      if (!SUBJECT.test(subject)) {
+        throw new TypeError(`Cannot subscribe to ${JSON.stringify(subject)}`);
+      }
+      return subscribe(broker, interests, () => status, subject, options);
+    },
+    async flush() {
+      assertHere("flush");
+      await broker.flush();
+      assertHere("flush");
+    },
+    header: (message, name) => (message as MemoryMessage).headers?.[name],
+    isNoResponders: (message) => (message as MemoryMessage).status === 503,
+  };
+
+  return {
+    kind: "memory",
+    get status() {
+      return status;
+    },
+    server: Object.freeze({
+      name: "memory",
+      version: "embedded",
+      address: "memory:",
+      jetstream: false,
+      maxPayload: MAX_PAYLOAD,
+    }),
+    messaging,
+    onStatus(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async ping() {
+      const started = performance.now();
+      await messaging.flush();
+      return performance.now() - started;
+    },
+    async close() {
+      if (status === "connected") await broker.flush();
+      for (const interest of interests) broker.remove(interest);
+      interests.clear();
+      change("closed");
+    },
+    disconnect() {
+      if (status !== "connected") return;
+      for (const interest of interests) broker.remove(interest);
+      change("reconnecting");
+    },
+    reconnect() {
+      if (status !== "reconnecting") return;
+      for (const interest of interests) broker.add(interest);
+      change("connected");
+    },
+  };
+}
+
+function subscribe(
+  broker: MemoryBroker,
+  interests: Set<Interest>,
+  status: () => BusStatus,
+  pattern: string,
+  { queue, onMessage }: SubscribeOptions,
+): Subscription {
+  let open = true;
+  const interest: Interest = {
+    pattern,
+    queue,
+    deliver(message: Message) {
+      if (open && status() === "connected") onMessage(message);
+    },
+  } as Interest;
+  interests.add(interest);
+  if (status() === "connected") broker.add(interest);
+  return {
+    async drain() {
+      if (!interests.delete(interest)) return;
+      broker.remove(interest);
+      if (status() === "connected") await broker.flush();
+      open = false;
+    },
+  };
+}
+
+function headerLength(headers: Readonly<Record<string, string>> | undefined): number {
+  if (headers === undefined) return 0;
+  let length = "NATS/1.0\r\n\r\n".length;
+  for (const name in headers) length += encoder.encode(`${name}: ${headers[name]}\r\n`).length;
+  return length;
+}
+
+const SHARED = new Map<string, MemoryBroker>();
+
+/** The broker of `memory:name`, shared by all that name it in this process; `memory:` alone is one of its own. */
+export function memoryBroker(url: string): MemoryBroker {
+  const name = url.slice("memory:".length);
+  if (name === "") return new MemoryBroker();
+  const broker = SHARED.get(name) ?? new MemoryBroker();
+  SHARED.set(name, broker);
+  return broker;
+}

@@ -1,0 +1,161 @@
+// Core messaging over a NATS connection.
+
+import {
+  createInbox,
+  headers as natsHeaders,
+  type Msg,
+  type NatsConnection,
+} from "@nats-io/nats-core";
+import { ClosedError, SerializationError, UnavailableError } from "../../domain/error.ts";
+import type { Message, Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
+import { translateNatsError } from "./error.ts";
+import { createWriter, type Writer } from "./writer.ts";
+
+/**
+ * What of a message's insides saves decoding it: nats-core keeps headers and body in one array. Where the members are
+ * missing, in another version of it, the public ones are read.
+ */
+interface RawMessage extends Msg {
+  readonly _rdata?: Uint8Array;
+  readonly _msg?: { readonly hdr: number };
+}
+
+const NON_ASCII = /[^\x00-\x7f]/;
+const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
+
+/** Core messaging over `connection`; `isConnected` says whether the server is there. */
+export function createNatsMessaging(
+  connection: NatsConnection,
+  isConnected: () => boolean,
+): Messaging {
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
+  const writer = createWriter(connection);
+  const inbox = createInbox();
+
+  const maxPayload = (): number => connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;
+
+  return {
+    get connected() {
+      return isConnected();
+    },
+    inbox,
+    get maxPayload() {
+      return maxPayload();
+    },
+    publish(subject, body, reply = "", headers = undefined) {
+      if (!isConnected()) {
+        if (connection.isClosed()) {
+          throw new ClosedError(`Cannot publish to ${subject}: the bus is closed`);
+        }
+        throw new UnavailableError(
+          `Cannot publish to ${subject}: the bus is away and reconnecting`,
+        );
+      }
+      // Text that is not ASCII is longer in bytes than in characters, and is encoded first to be counted.
+      const payload = typeof body === "string" && NON_ASCII.test(body)
+        ? encoder.encode(body)
+        : body;
+      const block = headers === undefined ? undefined : headerBlock(headers);
+      const length = payload.length + (block?.length ?? 0);
+      if (length > maxPayload()) {
+        throw new SerializationError(
+          `Cannot publish to ${subject}: the message has ${length} bytes, and the server takes ${maxPayload()} (max_payload)`,
+          { code: "PAYLOAD_TOO_LARGE", details: { length, maxPayload: maxPayload() } },
+        );
+      }
+      send(connection, writer, subject, reply, block, payload, headers);
+    },
+    subscribe: (subject, options) => subscribe(connection, isConnected, subject, options),
+    async flush() {
+      writer?.flush();
+      try {
+        await connection.flush();
+      } catch (error) {
+        throw translateNatsError(error, "flush");
+      }
+    },
+    header(message, name) {
+      const { _rdata, _msg } = message as RawMessage;
+      if (_rdata === undefined || _msg === undefined) {
+        return (message as Msg).headers?.get(name) || undefined;
+      }
+      if (_msg.hdr <= 0) return undefined;
+      const block = decoder.decode(_rdata.subarray(0, _msg.hdr));
+      const start = block.indexOf(`\r\n${name}:`);
+      if (start === -1) return undefined;
+      const from = start + name.length + 3;
+      return block.slice(from, block.indexOf("\r\n", from)).trim();
+    },
+    isNoResponders(message) {
+      return message.data.length === 0 && (message as Msg).headers?.code === 503;
+    },
+  };
+}
+
+/** The header block of a message as text, which must be ASCII for its length to be its length in bytes. */
+function headerBlock(headers: Readonly<Record<string, string>>): string | Uint8Array {
+  let block = "NATS/1.0\r\n";
+  for (const name in headers) block += `${name}: ${headers[name]}\r\n`;
+  block += "\r\n";
+  return NON_ASCII.test(block) ? new TextEncoder().encode(block) : block;
+}
+
+function send(
+  connection: NatsConnection,
+  writer: Writer | undefined,
+  subject: string,
+  reply: string,
+  block: string | Uint8Array | undefined,
+  payload: string | Uint8Array,
+  headers: Readonly<Record<string, string>> | undefined,
+): void {
+  if (writer !== undefined) {
+    writer.write(subject, reply, block, payload);
+    return;
+  }
+  try {
+    if (headers === undefined) connection.publish(subject, payload, { reply });
+    else {
+      const set = natsHeaders();
+      for (const name in headers) set.set(name, headers[name]!);
+      connection.publish(subject, payload, { reply, headers: set });
+    }
+  } catch (error) {
+    throw translateNatsError(error, `publish to ${subject}`);
+  }
+}
+
+function subscribe(
+  connection: NatsConnection,
+  isConnected: () => boolean,
+  subject: string,
+  { queue, onMessage, onError }: SubscribeOptions,
+): Subscription {
+  try {
+    const subscription = connection.subscribe(subject, {
+      ...(queue === undefined ? {} : { queue }),
+      callback: (error, message) => {
+        if (error === null) onMessage(message as Message);
+        else onError?.(translateNatsError(error, `subscribe to ${subject}`));
+      },
+    });
+    return {
+      async drain() {
+        if (subscription.isClosed()) return;
+        if (!isConnected()) {
+          subscription.unsubscribe();
+          return;
+        }
+        try {
+          await subscription.drain();
+        } catch {
+          // The connection broke or closed under it: the server has forgotten the subscription by itself.
+          if (!subscription.isClosed()) subscription.unsubscribe();
+        }
+      },
+    };
+  } catch (error) {
+    throw translateNatsError(error, `subscribe to ${subject}`);
+  }
+}

@@ -1,0 +1,105 @@
+// The NATS transport: a connection, what becomes of it, and what the server is.
+
+import type { NatsConnection } from "@nats-io/nats-core";
+import type { BusStatus, ServerInfo, Transport, TransportKind } from "../../ports/transport.ts";
+import { translateNatsError } from "./error.ts";
+import { createNatsMessaging } from "./messaging.ts";
+
+/** How long closing may take: a server that stands still must not keep the process. */
+const CLOSE_MS = 5_000;
+
+/** What of a connection's insides tells at once, and not a tick later, that the server has gone. */
+interface Internals {
+  readonly protocol?: { readonly connected?: boolean };
+}
+
+/** A transport over `connection`; `owned` says whether closing the one closes the other. */
+export function createNatsTransport(
+  connection: NatsConnection,
+  kind: TransportKind,
+  owned = true,
+): Transport {
+  const listeners = new Set<(status: BusStatus) => void>();
+  const protocol = (connection as unknown as Internals).protocol;
+  let status: BusStatus = connection.isClosed() ? "closed" : "connected";
+  let closing: Promise<void> | undefined;
+  let server = describe(connection);
+
+  const isConnected = (): boolean =>
+    status === "connected" && protocol?.connected !== false && !connection.isClosed();
+
+  const change = (next: BusStatus): void => {
+    if (status === next || status === "closed") return;
+    status = next;
+    for (const listener of [...listeners]) listener(next);
+  };
+
+  const watch = async (): Promise<void> => {
+    for await (const event of connection.status()) {
+      if (event.type === "disconnect") change("reconnecting");
+      else if (event.type === "reconnect") {
+        server = describe(connection);
+        change("connected");
+      }
+    }
+  };
+  void watch();
+  void connection.closed().then(() => change("closed"));
+
+  const close = async (): Promise<void> => {
+    if (owned && !connection.isClosed()) {
+      // While the server is away there is nobody to drain to.
+      if (isConnected()) await within(CLOSE_MS, connection.drain());
+      if (!connection.isClosed()) await connection.close();
+    }
+    change("closed");
+  };
+
+  return {
+    kind,
+    get status() {
+      return status === "connected" && !isConnected() ? "reconnecting" : status;
+    },
+    get server() {
+      return server;
+    },
+    messaging: createNatsMessaging(connection, isConnected),
+    onStatus(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async ping() {
+      try {
+        const started = performance.now();
+        await connection.flush();
+        return performance.now() - started;
+      } catch (error) {
+        throw translateNatsError(error, "ping");
+      }
+    },
+    close: () => closing ??= close(),
+  };
+}
+
+function describe(connection: NatsConnection): ServerInfo {
+  const info = connection.info;
+  return Object.freeze({
+    name: info?.server_name ?? "",
+    version: info?.version ?? "",
+    address: connection.getServer(),
+    jetstream: info?.jetstream === true,
+    maxPayload: info?.max_payload ?? 0,
+  });
+}
+
+function within(ms: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    // A drain that fails has met a connection that is gone: closing it is all that is left.
+    work.then(done, done);
+  });
+}

@@ -1,0 +1,133 @@
+// Answers: what became of a call, and the error that its caller gets.
+
+import {
+  AegisError,
+  ClosedError,
+  NotActiveError,
+  RpcError,
+  TimeoutError,
+  UnavailableError,
+  ValidationError,
+} from "../domain/error.ts";
+import { HEADER } from "../domain/header.ts";
+import { isRecord, type RpcResponse } from "../domain/message.ts";
+import type { Message, Messaging } from "../ports/messaging.ts";
+
+/** An answer and the message that it came in, whose headers are read when they are needed. */
+export interface Answer {
+  readonly response: RpcResponse;
+  readonly message: Message;
+}
+
+/** Why a call ended without an answer. */
+export class Failure {
+  readonly kind: "timeout" | "nobody" | "away" | "lost" | "aborted" | "closed" | "malformed";
+  readonly cause: unknown;
+
+  constructor(kind: Failure["kind"], cause?: unknown) {
+    this.kind = kind;
+    this.cause = cause;
+  }
+}
+
+/** The error that a call without an answer ends with. It is made where the caller awaits, so that its stack names the caller. */
+export function failureError(
+  failure: Failure,
+  service: string,
+  method: string,
+  timeoutMs: number,
+  away: boolean,
+): unknown {
+  const name = `${service}.${method}`;
+  switch (failure.kind) {
+    case "nobody":
+      return new UnavailableError(
+        `Cannot call ${name}: nobody serves it; is an instance of "${service}" with a method "${method}" started?`,
+        { details: { service, method, sent: false } },
+      );
+    case "away":
+      return new UnavailableError(
+        `Cannot call ${name}: the bus is away and reconnecting; the call was not sent`,
+        { cause: failure.cause, details: { service, method, sent: false } },
+      );
+    case "lost":
+      return new UnavailableError(
+        `Cannot tell what became of ${name}: the connection broke while it waited for its answer`,
+        { details: { service, method, sent: true } },
+      );
+    case "closed":
+      return new ClosedError(`Cannot call ${name}: the bus is closed`);
+    case "timeout":
+      return away
+        ? new UnavailableError(
+          `Cannot tell what became of ${name}: the bus went away while it waited, and was not back within ${
+            Math.round(timeoutMs)
+          } ms`,
+          { details: { service, method, sent: true } },
+        )
+        : new TimeoutError(`${name} gave no answer within ${Math.round(timeoutMs)} ms`, {
+          details: { service, method, timeoutMs },
+        });
+    case "aborted":
+      return failure.cause;
+    case "malformed":
+      return failure.cause;
+  }
+}
+
+/** The error that an answer describes, or undefined when it is a result. */
+export function answerError(
+  answer: Answer,
+  messaging: Pick<Messaging, "header">,
+  service: string,
+  method: string,
+): AegisError | undefined {
+  const { response, message } = answer;
+  if (response.success) {
+    const { result } = response;
+    if (
+      isRecord(result) && result.success === false &&
+      (result.error === "NOT_ACTIVE" || result.error === "ELECTING")
+    ) {
+      return new NotActiveError(String(result.message ?? `${service} is not active`), {
+        code: result.error,
+      });
+    }
+    return undefined;
+  }
+  const code = messaging.header(message, HEADER.errorCode) ?? "INTERNAL_ERROR";
+  const data = parseData(messaging.header(message, HEADER.errorData));
+  const text = response.error ?? "";
+  const idempotent = messaging.header(message, HEADER.idempotent) === "1";
+  const details = { service, method, ...(idempotent ? { idempotent } : {}) };
+  switch (code) {
+    case "INVALID_REQUEST":
+      return new ValidationError(text, Array.isArray(data) ? data : [], { details });
+    case "SERVICE_UNAVAILABLE":
+      // It says so itself when the call had begun.
+      return new UnavailableError(text, {
+        details: { ...details, sent: isRecord(data) && data.sent === true, refused: true },
+      });
+    case "BUSY":
+      return new UnavailableError(text, { code, details: { ...details, sent: false } });
+    case "TIMEOUT":
+      return new TimeoutError(text, { details });
+    case "NOT_ACTIVE":
+    case "ELECTING":
+      return new NotActiveError(text, { code, details });
+    case "CANCELLED":
+      return new AegisError(code, text, { details });
+    default:
+      return new RpcError(code, text, data, { details });
+  }
+}
+
+function parseData(text: string | undefined): unknown {
+  if (text === undefined || text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A header that somebody else wrote under our name: its text is better than nothing.
+    return text;
+  }
+}

@@ -1,0 +1,121 @@
+// The bus: a connection with everything that runs on it.
+
+import { show } from "../domain/check.ts";
+import type { BusStatus, ServerInfo, TransportKind } from "../ports/transport.ts";
+import type { ReadableMetrics } from "../ports/metrics.ts";
+import { Caller } from "./caller.ts";
+import { Routes } from "./invoke.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** How a bus is doing. */
+export interface BusHealth {
+  /** Whether messages can be sent now. */
+  readonly ok: boolean;
+  /** Whether the server is there. */
+  readonly status: BusStatus;
+  /** The time of a round trip to it, in milliseconds; undefined when none came back. */
+  readonly roundTripMs: number | undefined;
+  /** The server; the last one known while it is away. */
+  readonly server: ServerInfo;
+  /** How often the connection came back after a break. */
+  readonly reconnects: number;
+  /** How many calls wait for their answers. */
+  readonly callsInFlight: number;
+}
+
+/** A connection, from `connect()` to `close()`. */
+export interface Bus extends AsyncDisposable {
+  /** Whether the server is there; `"closed"` is final. */
+  readonly status: BusStatus;
+  /** What carries the messages. */
+  readonly transport: TransportKind;
+  /** What the server is and can do. */
+  readonly server: ServerInfo;
+  /** What is measured, unless `connect({ metrics })` was given metrics that cannot be read back. */
+  readonly metrics: ReadableMetrics;
+  /** Asks the server for a round trip and says how the bus is doing. It never rejects. */
+  health(): Promise<BusHealth>;
+  /** Calls `listener` at each change of status; what it returns ends that. */
+  onStatus(listener: (status: BusStatus) => void): () => void;
+  /** Sends what is still to be sent and closes. Calls that wait end with a `ClosedError`; stop services before. */
+  close(): Promise<void>;
+}
+
+/** What a bus lends to services and clients. */
+export interface BusParts {
+  /** Its ports and settings. */
+  readonly runtime: Runtime;
+  /** What sends its calls. */
+  readonly caller: Caller;
+  /** The methods that were called on it. */
+  readonly routes: Routes;
+}
+
+/** How long a health check waits for the server, in milliseconds. */
+const HEALTH_MS = 2_000;
+
+const PARTS = new WeakMap<Bus, BusParts>();
+
+/** A bus over a transport. */
+export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
+  const { transport, clock } = runtime;
+  const caller = new Caller(runtime);
+  let reconnects = 0;
+  transport.onStatus((status) => {
+    if (status === "connected") reconnects++;
+    runtime.logger[status === "reconnecting" ? "warn" : "info"](`The bus is ${status}`, {
+      server: transport.server.address,
+    });
+  });
+  const roundTrip = (): Promise<number | undefined> =>
+    new Promise((resolve) => {
+      const timer = clock.setTimer(HEALTH_MS, () => resolve(undefined));
+      transport.ping().catch(() => undefined).then((ms) => {
+        timer.cancel();
+        resolve(ms);
+      });
+    });
+  const bus: Bus = {
+    get status() {
+      return transport.status;
+    },
+    transport: transport.kind,
+    get server() {
+      return transport.server;
+    },
+    metrics,
+    async health() {
+      const roundTripMs = transport.status === "connected" ? await roundTrip() : undefined;
+      const { status } = transport;
+      return {
+        ok: status === "connected" && roundTripMs !== undefined,
+        status,
+        roundTripMs,
+        server: transport.server,
+        reconnects,
+        callsInFlight: caller.inFlight,
+      };
+    },
+    onStatus: (listener) => transport.onStatus(listener),
+    async close() {
+      caller.close();
+      await transport.close();
+    },
+    [Symbol.asyncDispose]: () => bus.close(),
+  };
+  PARTS.set(Object.freeze(bus), { runtime, caller, routes: new Routes(runtime) });
+  return bus;
+}
+
+/** The parts of a bus. @throws {TypeError} when it is none. */
+export function partsOf(bus: unknown, what: string): BusParts {
+  const parts = typeof bus === "object" && bus !== null ? PARTS.get(bus as Bus) : undefined;
+  if (parts === undefined) {
+    throw new TypeError(
+      `Cannot use ${
+        show(bus)
+      } as the "bus" of ${what}: it must be what connect() of this copy of @aegis/sdk gave`,
+    );
+  }
+  return parts;
+}

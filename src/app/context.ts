@@ -1,0 +1,118 @@
+// The context: what a handler gets beside its input.
+
+import type { Envelope } from "../domain/message.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { RpcHandler } from "./rpc.ts";
+
+/** Anything that carries the types of a service: a service itself, or a client of one. */
+export interface Typed<Handlers extends readonly RpcHandler[] = readonly RpcHandler[]> {
+  /** Carries the types; it has no value. */
+  readonly "~handlers"?: Handlers;
+}
+
+/** The names of the methods of a service. */
+export type MethodOf<S extends Typed> = HandlerOf<S>["method"];
+
+/** What a method of a service takes. */
+export type ParamsOf<S extends Typed, Method extends string> = TypesOf<S, Method>["params"];
+
+/** What a method of a service gives. */
+export type ResultOf<S extends Typed, Method extends string> = TypesOf<S, Method>["result"];
+
+type HandlerOf<S extends Typed> = NonNullable<S["~handlers"]>[number];
+type TypesOf<S extends Typed, Method extends string> = NonNullable<
+  Extract<HandlerOf<S>, { readonly method: Method }>["~types"]
+>;
+
+/** The arguments behind the method's name: the parameters may be left out where an empty object would do. */
+export type CallArguments<S extends Typed, Method extends string> = Record<string, never> extends
+  ParamsOf<S, Method> ? [params?: ParamsOf<S, Method>, options?: CallOptions]
+  : [params: ParamsOf<S, Method>, options?: CallOptions];
+
+/** Options of a call. */
+export interface CallOptions {
+  /** How long to wait for the answer, in milliseconds, all attempts together. In a handler never longer than its own caller waits. @default {5000} */
+  readonly timeoutMs?: number;
+  /** Takes the call back: it rejects with the signal's reason, and the handler's `ctx.signal` aborts. */
+  readonly signal?: AbortSignal;
+  /**
+   * How it is tried again. Only what is safe is tried again: a call that was never delivered or was refused before it
+   * ran, and any call if it is idempotent. Without a policy a call that a stopping instance refused goes to another one.
+   */
+  readonly retry?: RetryPolicy | false;
+  /** Whether it may run twice without harm. @default {false} */
+  readonly idempotent?: boolean;
+  /** Calls this instance alone. */
+  readonly instance?: string;
+  /** Message headers to send along, ASCII or UTF-8 without line breaks. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A typed handle of a service, from `client.service<T>(name)`. */
+export interface ServiceClient<S extends Typed> extends Typed<NonNullable<S["~handlers"]>> {
+  /** The service's name. */
+  readonly name: string;
+  /**
+   * Calls a method.
+   *
+   * @throws {RpcError | TimeoutError | UnavailableError | ValidationError} as `client.call` does.
+   */
+  call<const Method extends MethodOf<S>>(
+    method: Method,
+    ...args: CallArguments<S, Method>
+  ): Promise<ResultOf<S, Method>>;
+}
+
+/** Calls methods of services. */
+export interface Call {
+  /** Calls a method of a typed service. */
+  <S extends Typed, const Method extends MethodOf<S>>(
+    service: ServiceClient<S>,
+    method: Method,
+    ...args: CallArguments<S, Method>
+  ): Promise<ResultOf<S, Method>>;
+  /** Calls a method by names. */
+  <Result = unknown>(
+    service: string,
+    method: string,
+    params?: object,
+    options?: CallOptions,
+  ): Promise<Result>;
+}
+
+/** Where a call stands in a trace and in its caller's time. */
+export interface Origin {
+  /** The trace that it belongs to. */
+  readonly traceId: string;
+  /** The `traceparent` of the span that it happens in. */
+  readonly traceparent: string | undefined;
+  /** When its caller's time is over, in monotonic milliseconds. */
+  readonly expiresAt: number;
+}
+
+/** What a handler gets as its second argument. */
+export interface Context {
+  /** Aborts when the time is over, the caller takes the call back, or the service stops and will not wait. */
+  readonly signal: AbortSignal;
+  /** When the time is over, in milliseconds since the epoch on this machine's clock. */
+  readonly deadline: number;
+  /** The time that is left, in milliseconds; 0 when it is over. */
+  readonly remainingMs: number;
+  /** The trace that this belongs to. */
+  readonly traceId: string;
+  /** The envelope of the message that is handled. */
+  readonly message: Envelope;
+  /** Which attempt this is, from 1. */
+  readonly attempt: number;
+  /** A logger whose lines name the service, the instance, the handler and the trace. */
+  readonly log: Logger;
+  /** The service's name. */
+  readonly service: string;
+  /** The instance that handles it. */
+  readonly instanceId: string;
+  /** A header of the message, by its exact name. */
+  header(name: string): string | undefined;
+  /** Calls another service: the trace goes on, and the time is what is left of this call's. */
+  readonly call: Call;
+}

@@ -1,0 +1,124 @@
+// One call that is being handled: its context, its deadline and its place in the queue.
+
+import { HEADER } from "../domain/header.ts";
+import type { Envelope, RpcRequest } from "../domain/message.ts";
+import type { Expiring } from "../domain/timer_wheel.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Codec } from "../ports/codec.ts";
+import type { Message } from "../ports/messaging.ts";
+import type { Call, Context, Origin } from "./context.ts";
+import type { Waiter } from "./limiter.ts";
+import type { Method, Responder } from "./responder.ts";
+
+/** A call from its arrival to the end of its handler. Much of it is made only when the handler asks for it. */
+export class Invocation implements Context, Expiring, Waiter, Origin {
+  expiresAt: number;
+  wheelPrevious: Expiring | undefined = undefined;
+  wheelNext: Expiring | undefined = undefined;
+  /** Whether it was answered, or nobody waits for an answer any more. */
+  ended = false;
+  /** Whether its handler was called. */
+  begun = false;
+  readonly method: Method;
+  readonly request: RpcRequest;
+  readonly codec: Codec;
+  readonly reply: string | undefined;
+  readonly startedAt: number;
+  readonly #responder: Responder;
+  readonly #raw: Message;
+  #controller: AbortController | undefined = undefined;
+  #abortReason: unknown = undefined;
+  #call: Call | undefined = undefined;
+  #log: Logger | undefined = undefined;
+
+  constructor(
+    responder: Responder,
+    method: Method,
+    request: RpcRequest,
+    codec: Codec,
+    raw: Message,
+    startedAt: number,
+    expiresAt: number,
+  ) {
+    this.#responder = responder;
+    this.method = method;
+    this.request = request;
+    this.codec = codec;
+    this.#raw = raw;
+    this.reply = raw.reply;
+    this.startedAt = startedAt;
+    this.expiresAt = expiresAt;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  get deadline(): number {
+    const { clock } = this.#responder.runtime;
+    return clock.now() + (this.expiresAt - clock.monotonic());
+  }
+
+  get remainingMs(): number {
+    return Math.max(0, this.expiresAt - this.#responder.runtime.clock.monotonic());
+  }
+
+  get traceId(): string {
+    return this.request.traceId;
+  }
+
+  /** The `traceparent` of the span that the handler runs in, where there is tracing. */
+  span: string | undefined = undefined;
+
+  get traceparent(): string | undefined {
+    return this.span ?? this.header(HEADER.traceparent);
+  }
+
+  get message(): Envelope {
+    return this.request;
+  }
+
+  get attempt(): number {
+    return 1;
+  }
+
+  get service(): string {
+    return this.#responder.service;
+  }
+
+  get instanceId(): string {
+    return this.#responder.instanceId;
+  }
+
+  get log(): Logger {
+    return this.#log ??= this.#responder.runtime.logger.with({
+      service: this.service,
+      instance: this.instanceId,
+      method: this.method.name,
+      trace: this.traceId,
+    });
+  }
+
+  get call(): Call {
+    return this.#call ??= this.#responder.callFrom(this);
+  }
+
+  header(name: string): string | undefined {
+    return this.#responder.runtime.transport.messaging.header(this.#raw, name);
+  }
+
+  /** Tells the handler that nobody waits for it any more. */
+  abort(reason: unknown): void {
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** Runs it, now that its turn has come. */
+  begin(): void {
+    this.#responder.execute(this);
+  }
+}

@@ -1,0 +1,149 @@
+// Replies that outlast an outage: what was answered while the bus was away, or just before it was noticed, is sent again.
+
+import { AegisError } from "../domain/error.ts";
+import type { Message, Subscription } from "../ports/messaging.ts";
+import type { Runtime } from "./runtime.ts";
+
+interface Reply {
+  readonly subject: string;
+  readonly body: string | Uint8Array;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly expiresAt: number;
+}
+
+/** How many of the last answers are kept at hand, and how many units of text or bytes of them in all. */
+const MAX_RECENT = 512;
+const MAX_RECENT_SIZE = 1024 * 1024;
+/** How many answers wait for the bus to come back. */
+const MAX_KEPT = 10_000;
+/** How long to wait for the server's word that the caller is not there yet, and before trying it again. */
+const RETRY_MS = 200;
+
+/**
+ * Sends answers. A server forgets what it was sent for a client that is not there, and a dying connection swallows what
+ * was written to it last. So the last answers are remembered, and those whose callers may still wait go out again when the
+ * bus is back: as requests, since the server then says so when a caller is not back yet, and they are sent once more. A
+ * caller that had its answer ignores the second one.
+ */
+export class Replies {
+  readonly #runtime: Runtime;
+  readonly #service: string;
+  readonly #recent: (Reply | undefined)[] = [];
+  #next = 0;
+  #size = 0;
+  readonly #kept = new Map<number, Reply>();
+  #number = 0;
+  #inbox: Subscription | undefined;
+  readonly #unsubscribe: () => void;
+
+  constructor(runtime: Runtime, service: string) {
+    this.#runtime = runtime;
+    this.#service = service;
+    this.#unsubscribe = runtime.transport.onStatus((status) => {
+      if (status === "connected") this.#resend();
+    });
+  }
+
+  /**
+   * Sends an answer, now or when the bus is back.
+   *
+   * @throws {SerializationError} when it is too large.
+   */
+  send(
+    subject: string,
+    body: string | Uint8Array,
+    headers: Readonly<Record<string, string>> | undefined,
+    expiresAt: number,
+  ): void {
+    const reply = { subject, body, headers, expiresAt };
+    try {
+      this.#runtime.transport.messaging.publish(subject, body, undefined, headers);
+      this.#remember(reply);
+    } catch (error) {
+      if (AegisError.is(error, "CLOSED")) return;
+      if (!AegisError.is(error, "SERVICE_UNAVAILABLE")) throw error;
+      this.#keep(reply);
+    }
+  }
+
+  /** Forgets everything. */
+  close(): void {
+    this.#unsubscribe();
+    this.#kept.clear();
+    this.#recent.length = 0;
+    void this.#inbox?.drain().catch(() => {
+      // The bus is closing too, and its subscriptions with it.
+    });
+    this.#inbox = undefined;
+  }
+
+  #remember(reply: Reply): void {
+    const size = reply.body.length;
+    if (size > MAX_RECENT_SIZE) return;
+    const index = this.#next % MAX_RECENT;
+    this.#size += size - (this.#recent[index]?.body.length ?? 0);
+    this.#recent[index] = reply;
+    this.#next++;
+    for (let oldest = index + 1; this.#size > MAX_RECENT_SIZE; oldest++) {
+      this.#size -= this.#recent[oldest % MAX_RECENT]?.body.length ?? 0;
+      this.#recent[oldest % MAX_RECENT] = undefined;
+    }
+  }
+
+  #keep(reply: Reply): void {
+    if (this.#kept.size >= MAX_KEPT) {
+      this.#runtime.logger.warn(`${this.#service} dropped an answer: too many wait for the bus`);
+      this.#runtime.metrics.increment("aegis_rpc_replies_dropped_total", {
+        service: this.#service,
+      });
+      return;
+    }
+    this.#kept.set(this.#number++, reply);
+  }
+
+  #resend(): void {
+    for (const reply of this.#recent) if (reply !== undefined) this.#keep(reply);
+    this.#recent.length = 0;
+    this.#size = 0;
+    if (this.#kept.size === 0) return;
+    const { messaging } = this.#runtime.transport;
+    this.#inbox ??= messaging.subscribe(`${messaging.inbox}.kept.*`, {
+      onMessage: (message) => this.#missed(message),
+    });
+    for (const number of [...this.#kept.keys()]) this.#sendKept(number);
+  }
+
+  #sendKept(number: number): void {
+    const reply = this.#kept.get(number);
+    const { clock, transport: { messaging } } = this.#runtime;
+    if (reply === undefined) return;
+    if (reply.expiresAt <= clock.monotonic()) {
+      this.#kept.delete(number);
+      return;
+    }
+    try {
+      messaging.publish(
+        reply.subject,
+        reply.body,
+        `${messaging.inbox}.kept.${number}`,
+        reply.headers,
+      );
+    } catch {
+      // Away again: it stays kept, and goes out at the next return.
+      return;
+    }
+    const missed = this.#missedNumbers;
+    clock.setTimer(RETRY_MS, () => {
+      if (missed.delete(number)) this.#sendKept(number);
+      else if (messaging.connected) this.#kept.delete(number);
+    });
+  }
+
+  readonly #missedNumbers = new Set<number>();
+
+  /** The server says that the caller is not there. */
+  #missed(message: Message): void {
+    if (!this.#runtime.transport.messaging.isNoResponders(message)) return;
+    this.#missedNumbers.add(Number(message.subject.slice(message.subject.lastIndexOf(".") + 1)));
+  }
+}

@@ -1,0 +1,312 @@
+// The responder: requests in, answers out, for the methods of one service instance.
+
+import {
+  type AegisError,
+  cancelled,
+  TimeoutError,
+  UnavailableError,
+  ValidationError,
+} from "../domain/error.ts";
+import { HEADER } from "../domain/header.ts";
+import { Lateness } from "../domain/lateness.ts";
+import { readRequest, type RpcRequest } from "../domain/message.ts";
+import { rpcCancelSubject, rpcInstanceSubject, rpcQueue, rpcSubject } from "../domain/subject.ts";
+import type { Message, Subscription } from "../ports/messaging.ts";
+import type { Codec } from "../ports/codec.ts";
+import type { Call, Origin } from "./context.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Invocation } from "./invocation.ts";
+import { Limiter } from "./limiter.ts";
+import { Measures } from "./measures.ts";
+import type { ServerMiddleware } from "./middleware.ts";
+import { Responses } from "./responses.ts";
+import type { RpcHandler } from "./rpc.ts";
+import { codecOf, type Runtime } from "./runtime.ts";
+import { runHandler } from "./run_handler.ts";
+
+/** A handler that is being served. */
+export interface Method {
+  readonly name: string;
+  readonly handler: RpcHandler;
+  readonly limiter: Limiter | undefined;
+  readonly timeoutMs: number;
+  readonly measures: Measures;
+}
+
+/** How the responder of a service is set up. */
+export interface ResponderOptions {
+  readonly service: string;
+  readonly instanceId: string;
+  readonly handlers: readonly RpcHandler[];
+  readonly middleware: readonly ServerMiddleware[];
+  readonly concurrency: number;
+  readonly callFrom: (origin: Origin) => Call;
+}
+
+/** How many calls may wait for each one that may run. */
+const WAITING_PER_RUNNING = 10;
+/** How often the process notes that it is listening. */
+const LISTENING_MS = 250;
+/** Beyond this time of not listening, a request may have lain about, and its age is looked into. */
+const UNHEARD_MS = 20;
+
+/** Serves RPC for one instance of a service. */
+export class Responder {
+  readonly runtime: Runtime;
+  readonly service: string;
+  readonly instanceId: string;
+  readonly callFrom: (origin: Origin) => Call;
+  readonly #options: ResponderOptions;
+  readonly #methods = new Map<string, Method>();
+  readonly #deadlines: Deadlines<Invocation>;
+  readonly #responses: Responses;
+  readonly #lateness = new Lateness();
+  readonly #shared: Limiter | undefined;
+  readonly #running = new Map<string, Invocation>();
+  readonly #idle: (() => void)[] = [];
+  #subscriptions: Subscription[] = [];
+  #inFlight = 0;
+  #heardAt = 0;
+  #listening: { cancel(): void } | undefined;
+
+  constructor(runtime: Runtime, options: ResponderOptions) {
+    this.runtime = runtime;
+    this.service = options.service;
+    this.instanceId = options.instanceId;
+    this.callFrom = options.callFrom;
+    this.#options = options;
+    this.#responses = new Responses(runtime, options.service);
+    this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
+    this.#shared = limiterOf(options.concurrency);
+    for (const handler of options.handlers) {
+      this.#methods.set(handler.method, {
+        name: handler.method,
+        handler,
+        limiter: limiterOf(handler.options.concurrency ?? Infinity),
+        timeoutMs: handler.options.timeoutMs ?? Infinity,
+        measures: new Measures(runtime.metrics, "server", options.service, handler.method),
+      });
+    }
+  }
+
+  /** How many calls have arrived and not ended. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Subscribes every method. They stand on the server once the transport was flushed. */
+  open(onError: (error: Error) => void): void {
+    const { messaging } = this.runtime.transport;
+    this.#listen();
+    for (const method of this.#methods.values()) {
+      const onMessage = (message: Message): void => this.#receive(method, message);
+      this.#subscriptions.push(
+        messaging.subscribe(rpcSubject(this.service, method.name), {
+          queue: rpcQueue(this.service),
+          onMessage,
+          onError,
+        }),
+      );
+    }
+    this.#subscriptions.push(
+      messaging.subscribe(rpcInstanceSubject(this.service, "*", this.instanceId), {
+        onMessage: (message) => this.#receiveDirect(message),
+        onError,
+      }),
+      messaging.subscribe(rpcCancelSubject(this.service), {
+        onMessage: (message) => this.#cancel(message),
+        onError,
+      }),
+    );
+  }
+
+  /** Asks for no more; resolves when all that had been routed here has arrived. */
+  async drain(): Promise<void> {
+    const subscriptions = this.#subscriptions;
+    this.#subscriptions = [];
+    await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+  }
+
+  /** Resolves when nothing is in flight. */
+  whenIdle(): Promise<void> {
+    return this.#inFlight === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Aborts what is still in flight: its callers hear that the service has stopped. */
+  abort(): void {
+    for (const invocation of [...this.#running.values()]) {
+      const { method, begun } = invocation;
+      this.#stop(
+        invocation,
+        new UnavailableError(
+          `${this.service}.${method.name} was aborted: the instance stops and waits no longer`,
+          { details: { sent: begun } },
+        ),
+      );
+    }
+  }
+
+  /** Lets go of timers. */
+  close(): void {
+    this.#listening?.cancel();
+    this.#listening = undefined;
+    this.#responses.close();
+  }
+
+  #listen(): void {
+    const { clock } = this.runtime;
+    this.#heardAt = clock.monotonic();
+    this.#listening = clock.setTimer(LISTENING_MS, () => this.#listen());
+  }
+
+  #receiveDirect(message: Message): void {
+    const name = message.subject.split(".")[2] ?? "";
+    const method = this.#methods.get(name);
+    if (method !== undefined) return this.#receive(method, message);
+    this.#responses.refuse(
+      message,
+      new ValidationError(`Cannot call ${this.service}.${name}: there is no such method`),
+    );
+  }
+
+  #receive(method: Method, message: Message): void {
+    const { clock } = this.runtime;
+    const now = clock.monotonic();
+    const unheard = now - this.#heardAt;
+    this.#heardAt = now;
+    let codec: Codec, request: RpcRequest;
+    try {
+      codec = codecOf(this.runtime, message.data);
+      request = readRequest(codec.decode(message.data), this.runtime.fresh);
+      if (request.method !== method.name) {
+        throw new ValidationError(
+          `Cannot call ${this.service}.${method.name}: the body names the method "${request.method}"`,
+        );
+      }
+    } catch (error) {
+      this.#responses.refuse(message, error);
+      method.measures.count("INVALID_REQUEST", 0);
+      return;
+    }
+    let budget = Math.min(request.timeoutMs, method.timeoutMs);
+    if (unheard > UNHEARD_MS) budget -= this.#age(message, request, unheard);
+    const invocation = new Invocation(this, method, request, codec, message, now, now + budget);
+    this.#inFlight++;
+    this.#running.set(request.messageId, invocation);
+    if (budget <= 0) return this.#expire(invocation);
+    this.#deadlines.add(invocation);
+    const entered = method.limiter?.enter(invocation) ?? "run";
+    if (entered === "run") this.execute(invocation);
+    else if (entered === "busy") this.#busy(invocation);
+  }
+
+  /** Runs a call whose turn at its method's limiter has come. */
+  execute(invocation: Invocation): void {
+    const shared = this.#shared;
+    if (shared === undefined) return void this.#run(invocation);
+    const entered = shared.enter({
+      get ended() {
+        return invocation.ended;
+      },
+      begin: () => void this.#run(invocation),
+      skip: () => invocation.method.limiter?.leave(),
+    });
+    if (entered === "run") void this.#run(invocation);
+    else if (entered === "busy") {
+      invocation.method.limiter?.leave();
+      this.#busy(invocation);
+    }
+  }
+
+  async #run(invocation: Invocation): Promise<void> {
+    invocation.begun = true;
+    let error: unknown;
+    try {
+      const { middleware } = this.#options;
+      const result = await runHandler(this.runtime, invocation, middleware);
+      this.#finish(invocation, undefined, result);
+    } catch (thrown) {
+      error = thrown ?? new Error("The handler threw nothing");
+      this.#finish(invocation, error);
+    }
+    this.#shared?.leave();
+    invocation.method.limiter?.leave();
+    this.#leave(invocation);
+  }
+
+  /** Answers a call, once: whatever its handler gives later is dropped. */
+  #finish(invocation: Invocation, error: unknown, result?: unknown): void {
+    if (invocation.ended) return;
+    invocation.ended = true;
+    this.#deadlines.remove(invocation);
+    const { method, startedAt } = invocation;
+    const outcome = this.#responses.answer(invocation, error, result);
+    method.measures.count(outcome, this.runtime.clock.monotonic() - startedAt);
+  }
+
+  /** Ends a call early, for a reason that its handler is told if it has begun. */
+  #stop(invocation: Invocation, error: AegisError): void {
+    this.#finish(invocation, error);
+    if (invocation.begun) invocation.abort(error);
+    else this.#leave(invocation);
+  }
+
+  #busy(invocation: Invocation): void {
+    const { method } = invocation;
+    this.#stop(
+      invocation,
+      new UnavailableError(
+        `${this.service}.${method.name} is busy: as many calls run and wait as this instance takes`,
+        { code: "BUSY" },
+      ),
+    );
+  }
+
+  #expire(invocation: Invocation): void {
+    const { method, request } = invocation;
+    const limit = Math.round(Math.min(request.timeoutMs, method.timeoutMs));
+    this.#stop(
+      invocation,
+      new TimeoutError(
+        invocation.begun
+          ? `${this.service}.${method.name} was not done within ${limit} ms`
+          : `${this.service}.${method.name} was not begun within ${limit} ms, and so not run`,
+      ),
+    );
+  }
+
+  #cancel(message: Message): void {
+    const invocation = this.#running.get(new TextDecoder().decode(message.data));
+    if (invocation === undefined || invocation.ended) return;
+    const { method } = invocation;
+    this.#stop(
+      invocation,
+      cancelled(`${this.service}.${method.name} was taken back by its caller`),
+    );
+  }
+
+  #leave(invocation: Invocation): void {
+    const { messageId } = invocation.request;
+    if (this.#running.get(messageId) === invocation) this.#running.delete(messageId);
+    this.#inFlight--;
+    if (this.#inFlight > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** How long a request lay about before it was looked at, in milliseconds. */
+  #age(message: Message, request: RpcRequest, unheard: number): number {
+    const { clock, transport } = this.runtime;
+    const deadline = Number(transport.messaging.header(message, HEADER.deadline));
+    if (!Number.isFinite(deadline) || message.reply === undefined) return 0;
+    const sender = message.reply.slice(0, message.reply.lastIndexOf("."));
+    return this.#lateness.observe(sender, deadline - request.timeoutMs, clock.now(), unheard);
+  }
+}
+
+function limiterOf(concurrency: number): Limiter | undefined {
+  return concurrency === Infinity
+    ? undefined
+    : new Limiter(concurrency, concurrency * WAITING_PER_RUNNING);
+}

@@ -1,0 +1,73 @@
+// What a bus lends to the capabilities that run on it.
+
+import type { Clock } from "../ports/clock.ts";
+import type { Codec } from "../ports/codec.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Metrics } from "../ports/metrics.ts";
+import type { Random } from "../ports/random.ts";
+import type { Tracer } from "../ports/tracer.ts";
+import type { Transport } from "../ports/transport.ts";
+import { SerializationError } from "../domain/error.ts";
+import {
+  type FreshFields,
+  requestJson,
+  requestValue,
+  responseJson,
+  responseValue,
+  type RpcRequest,
+  type RpcResponse,
+} from "../domain/message.ts";
+
+/** The ports of one bus, and its settings. */
+export interface Runtime {
+  /** The name that messages give as their source. */
+  readonly name: string;
+  /** The connection. */
+  readonly transport: Transport;
+  /** Time and timers. */
+  readonly clock: Clock;
+  /** Identifiers and jitter. */
+  readonly random: Random;
+  /** The codec that this side writes with. */
+  readonly codec: Codec;
+  /** The codecs that it understands. */
+  readonly codecs: readonly Codec[];
+  /** Where logs go. */
+  readonly logger: Logger;
+  /** Where measurements go. */
+  readonly metrics: Metrics;
+  /** What makes spans, if tracing is on. */
+  readonly tracer: Tracer | undefined;
+  /** What fills in for the fields that a sender may leave out. */
+  readonly fresh: FreshFields;
+  /** How long calls wait by default, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** The codec that a body is in, told by its first byte. @throws {SerializationError} when it is in none of them. */
+export function codecOf(runtime: Runtime, body: Uint8Array): Codec {
+  const first = body[0];
+  if (first === undefined) throw new SerializationError("Cannot read the body: it is empty");
+  const { codecs } = runtime;
+  for (let i = 0; i < codecs.length; i++) {
+    const codec = codecs[i]!;
+    if (codec.accepts(first)) return codec;
+  }
+  throw new SerializationError(
+    "Cannot read the body: it is MessagePack, which this entry understands with connect({ codec: msgpack() }) from @aegis/sdk/msgpack",
+  );
+}
+
+/** The bytes of a request. @throws {SerializationError} when its parameters have no encoding. */
+export function encodeRequest(codec: Codec, request: RpcRequest): string | Uint8Array {
+  return codec.name === "json"
+    ? requestJson(request, codec.encode(request.params) as string)
+    : codec.encode(requestValue(request));
+}
+
+/** The bytes of a response. @throws {SerializationError} when its result has no encoding. */
+export function encodeResponse(codec: Codec, response: RpcResponse): string | Uint8Array {
+  return codec.name === "json"
+    ? responseJson(response, codec.encode(response.result) as string)
+    : codec.encode(responseValue(response));
+}

@@ -1,0 +1,79 @@
+// Connecting: the composition root, where ports meet their adapters.
+
+import { createMemoryTransport, memoryBroker } from "./adapters/memory/transport.ts";
+import { connectNats, type ConnectTools } from "./adapters/nats/connect.ts";
+import { createNatsTransport } from "./adapters/nats/transport.ts";
+import { asLogger } from "./adapters/system/as_logger.ts";
+import { createClock } from "./adapters/system/clock.ts";
+import { readEnvironment } from "./adapters/system/environment.ts";
+import { createJsonCodec } from "./adapters/system/json.ts";
+import { createLogger } from "./adapters/system/logger.ts";
+import { createMetrics } from "./adapters/system/metrics.ts";
+import { createRandom } from "./adapters/system/random.ts";
+import { type Bus, createBus } from "./app/bus.ts";
+import {
+  CONNECT_VARIABLES,
+  parseConnectOptions,
+  type ResolvedConnectOptions,
+} from "./domain/options.ts";
+import type { Codec } from "./ports/codec.ts";
+import type { ReadableMetrics } from "./ports/metrics.ts";
+import type { ConnectOptions } from "./ports/options.ts";
+import type { Transport, TransportKind } from "./ports/transport.ts";
+import type { NatsConnection } from "@nats-io/nats-core";
+
+/** What an entry brings along. */
+export interface Runtimes extends ConnectTools {
+  /** What its connections are carried by. */
+  readonly kind: TransportKind;
+  /** The codecs that it understands beside JSON. */
+  readonly codecs: readonly Codec[];
+}
+
+/** The `connect()` of an entry. */
+export function createConnect(entry: Runtimes): (options?: ConnectOptions) => Promise<Bus> {
+  return async (options = {}) => {
+    const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES));
+    const logger = options.logger === undefined ? createLogger() : asLogger(options.logger);
+    const transport = await open(entry, options, resolved);
+    const clock = createClock();
+    const random = createRandom();
+    const json = createJsonCodec();
+    const metrics = options.metrics ?? createMetrics({ clock });
+    const codec = options.codec ?? json;
+    return createBus({
+      name: resolved.name,
+      transport,
+      clock,
+      random,
+      codec,
+      codecs: [json, ...(codec === json ? [] : [codec]), ...entry.codecs],
+      logger,
+      metrics,
+      tracer: options.tracer,
+      fresh: {
+        uuid: () => random.uuid(),
+        traceId: () => random.traceId(),
+        timestamp: () => clock.timestamp(),
+      },
+      timeoutMs: resolved.timeoutMs,
+    }, "snapshot" in metrics ? metrics as ReadableMetrics : createMetrics({ clock }));
+  };
+}
+
+async function open(
+  entry: Runtimes,
+  options: ConnectOptions,
+  resolved: ResolvedConnectOptions,
+): Promise<Transport> {
+  switch (resolved.source) {
+    case "transport":
+      return options.transport!;
+    case "connection":
+      return createNatsTransport(options.connection as NatsConnection, entry.kind, false);
+    case "memory":
+      return createMemoryTransport(memoryBroker(resolved.servers[0]!));
+    default:
+      return createNatsTransport(await connectNats(resolved, entry), entry.kind);
+  }
+}

@@ -1,0 +1,49 @@
+// Checks of what programmers pass in: each names the option, the value and what is allowed.
+
+/** A value as a message quotes it: short, and never more than it needs. */
+export function show(value: unknown): string {
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  }
+  if (value === null || ["number", "boolean", "undefined", "bigint"].includes(typeof value)) {
+    return String(value);
+  }
+  return Array.isArray(value) ? "an array" : `a value of type ${typeof value}`;
+}
+
+/** Checks that `options` has no key but `allowed`. @throws {TypeError} naming the key, and what there is. */
+export function assertKeys(options: object, allowed: readonly string[], where: string): void {
+  for (const key in options) {
+    if (!allowed.includes(key)) {
+      throw new TypeError(
+        `Cannot use option "${key}" ${where}: there is no such option, but ${allowed.join(", ")}`,
+      );
+    }
+  }
+}
+
+/** Checks a time-out in milliseconds. @throws {TypeError | RangeError} when it is none. */
+export function assertTimeout(value: unknown, where: string): asserts value is number {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot use ${show(value)} as ${where}: it must be a number of milliseconds`,
+    );
+  }
+  if (!(value > 0 && value < Infinity)) {
+    throw new RangeError(
+      `Cannot use ${value} as ${where}: it must be a finite number of milliseconds over 0`,
+    );
+  }
+}
+
+/** Checks a limit of concurrency. @throws {TypeError | RangeError} when it is none. */
+export function assertConcurrency(value: unknown, where: string): asserts value is number {
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot use ${show(value)} as ${where}: it must be a number`);
+  }
+  if (value !== Infinity && !(Number.isInteger(value) && value >= 1)) {
+    throw new RangeError(
+      `Cannot use ${value} as ${where}: it must be a whole number of at least 1`,
+    );
+  }
+}

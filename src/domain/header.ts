@@ -1,0 +1,79 @@
+// Headers: our extras, which travel beside the bodies of the protocol.
+
+import { show } from "./check.ts";
+
+/** Headers of our own, beside the protocol's envelope. */
+export const HEADER = {
+  /** W3C Trace Context of the caller's span. */
+  traceparent: "traceparent",
+  /** When the caller's time is over, in milliseconds since the epoch on the caller's clock. */
+  deadline: "aegis-deadline",
+  /** The code of the error that the body describes. */
+  errorCode: "aegis-error-code",
+  /** Its data or issues, as JSON in ASCII. */
+  errorData: "aegis-error-data",
+  /** On an error: the method may be called again, whatever became of this call. */
+  idempotent: "aegis-idempotent",
+} as const;
+
+const LINE_BREAK = /[\r\n\0]/;
+const HEADER_NAME = /^[!-9;-~]+$/;
+const TRACE_ID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/;
+
+/** Checks headers that a program wants to send along. @throws {TypeError} naming the header. */
+export function assertHeaders(
+  headers: unknown,
+): asserts headers is Readonly<Record<string, string>> {
+  if (typeof headers !== "object" || headers === null) {
+    throw new TypeError(
+      `Cannot use ${show(headers)} as "headers": it must be an object of strings`,
+    );
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    if (!HEADER_NAME.test(name) || /^(?:nats-|aegis-)/i.test(name)) {
+      throw new TypeError(
+        `Cannot use ${
+          show(name)
+        } as the name of a header: it must be visible ASCII without ":", and not begin with "nats-" or "aegis-"`,
+      );
+    }
+    if (typeof value !== "string" || LINE_BREAK.test(value)) {
+      throw new TypeError(
+        `Cannot use ${show(value)} as header "${name}": it must be a string without line breaks`,
+      );
+    }
+  }
+}
+
+/** A value as JSON that fits a header: ASCII, on one line. Undefined when it has no JSON or is over `maxLength`. */
+export function headerJson(value: unknown, maxLength: number): string | undefined {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // A cycle or a bigint: the error goes without its data rather than not at all.
+    return undefined;
+  }
+  if (text === undefined) return undefined;
+  text = text.replace(
+    /[^\x20-\x7e]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  return text.length > maxLength ? undefined : text;
+}
+
+/**
+ * The `traceparent` of span `spanId` in trace `traceId`, with the flags of `parent`; undefined when the trace's id is no
+ * UUID and so has no W3C form.
+ */
+export function traceparentOf(
+  traceId: string,
+  spanId: string,
+  parent: string | undefined,
+): string | undefined {
+  if (!TRACE_ID.test(traceId)) return undefined;
+  const flags = parent !== undefined && parent.length === 55 ? parent.slice(53) : "00";
+  const id = traceId.length === 32 ? traceId : traceId.slice(0, 8) + traceId.slice(9, 13) +
+    traceId.slice(14, 18) + traceId.slice(19, 23) + traceId.slice(24);
+  return `00-${id}-${spanId}-${flags}`;
+}

@@ -1,0 +1,53 @@
+// Running: services from their start to the signal that ends the program.
+
+import { onShutdown } from "./adapters/system/signals.ts";
+
+/** What {@linkcode run} starts and stops. A service is one. */
+export interface Runnable {
+  /** Where it stands; `"stopped"` and `"failed"` are final. */
+  readonly status: string;
+  /** Starts it. */
+  start(): Promise<void>;
+  /** Stops it. */
+  stop(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/**
+ * Starts services, in the order given, and stops them, the last first, when the program gets SIGINT (Ctrl-C) or
+ * SIGTERM. Resolves when all have stopped. A second signal aborts the handlers that the first one left to finish.
+ *
+ * It does not close the bus, which others may still use: `await using bus = await connect()` does.
+ *
+ * @throws what the start of a service threw; the services that had started are stopped before.
+ *
+ * @example
+ * ```ts ignore
+ * import { connect, createService, rpc, run } from "@aegis/sdk";
+ *
+ * await using bus = await connect();
+ * await run(createService("greeter", { bus, handlers: [rpc("hello", () => "Hello")] }));
+ * ```
+ */
+export async function run(...services: readonly Runnable[]): Promise<void> {
+  let signalled = false;
+  let wake = (): void => {};
+  const woken = new Promise<void>((resolve) => wake = resolve);
+  const unsubscribe = onShutdown(() => {
+    if (signalled) { for (const service of services) void service.stop({ graceMs: 0 }); }
+    signalled = true;
+    wake();
+  });
+  const started: Runnable[] = [];
+  try {
+    for (const service of services) {
+      if (signalled) break;
+      await service.start();
+      started.push(service);
+    }
+    await woken;
+  } finally {
+    const stops = await Promise.allSettled(started.reverse().map((service) => service.stop()));
+    unsubscribe();
+    for (const stop of stops) if (stop.status === "rejected") throw stop.reason;
+  }
+}
