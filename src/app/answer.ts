@@ -10,13 +10,22 @@ import {
   ValidationError,
 } from "../domain/error.ts";
 import { HEADER } from "../domain/header.ts";
-import { isRecord, type RpcResponse } from "../domain/message.ts";
+import { isRecord } from "../domain/message.ts";
 import type { Message, Messaging } from "../ports/messaging.ts";
 
-/** An answer and the message that it came in, whose headers are read when they are needed. */
-export interface Answer {
-  readonly response: RpcResponse;
+/** An answer, and the message that it came in, whose headers are read when they are needed. */
+export class Answer {
   readonly message: Message;
+  readonly success: boolean;
+  readonly result: unknown;
+  readonly error: string | null;
+
+  constructor(message: Message, success: boolean, result: unknown, error: string | null) {
+    this.message = message;
+    this.success = success;
+    this.result = result;
+    this.error = error;
+  }
 }
 
 /** Why a call ended without an answer. */
@@ -82,9 +91,8 @@ export function answerError(
   service: string,
   method: string,
 ): AegisError | undefined {
-  const { response, message } = answer;
-  if (response.success) {
-    const { result } = response;
+  const { message, success, result } = answer;
+  if (success) {
     if (
       isRecord(result) && result.success === false &&
       (result.error === "NOT_ACTIVE" || result.error === "ELECTING")
@@ -97,7 +105,7 @@ export function answerError(
   }
   const code = messaging.header(message, HEADER.errorCode) ?? "INTERNAL_ERROR";
   const data = parseData(messaging.header(message, HEADER.errorData));
-  const text = response.error ?? "";
+  const text = answer.error ?? "";
   const idempotent = messaging.header(message, HEADER.idempotent) === "1";
   const details = { service, method, ...(idempotent ? { idempotent } : {}) };
   switch (code) {

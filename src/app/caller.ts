@@ -2,19 +2,30 @@
 
 import { AegisError } from "../domain/error.ts";
 import { HEADER } from "../domain/header.ts";
-import { readResponse, type RpcResponse } from "../domain/message.ts";
+import { readResponse } from "../domain/message.ts";
+import { OwnResults } from "../domain/own_message.ts";
 import { rpcCancelSubject } from "../domain/subject.ts";
 import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
-import { type Answer, Failure } from "./answer.ts";
+import { Answer, Failure } from "./answer.ts";
 import { Deadlines } from "./deadlines.ts";
 import { codecOf, encodeRequest, type Runtime } from "./runtime.ts";
 
-/** One call to send. */
-export interface Outgoing {
+/** One call on its way. It stands in the timer wheel by itself, so that a call is one object. */
+export class Outgoing implements Expiring {
+  wheelPrevious: Expiring | undefined = undefined;
+  wheelNext: Expiring | undefined = undefined;
+  /** The message's id. */
+  id = "";
+  /** The last token of its reply subject. */
+  slot = -1;
+  /** Takes what became of it. */
+  resolve: ((outcome: Answer | Failure) => void) | undefined = undefined;
+  onAbort: (() => void) | undefined = undefined;
   readonly subject: string;
   readonly service: string;
   readonly method: string;
+  readonly source: string;
   readonly params: Readonly<Record<string, unknown>>;
   readonly traceId: string;
   readonly traceparent: string | undefined;
@@ -22,17 +33,29 @@ export interface Outgoing {
   readonly expiresAt: number;
   readonly signal: AbortSignal | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
-  readonly source: string;
   /** Given up as soon as the connection breaks, since it can be sent again. */
   readonly repeatable: boolean;
-}
 
-interface Pending extends Expiring {
-  readonly id: string;
-  readonly slot: number;
-  readonly outgoing: Outgoing;
-  readonly resolve: (outcome: Answer | Failure) => void;
-  onAbort: (() => void) | undefined;
+  constructor(
+    route: { readonly subject: string; readonly service: string; readonly method: string },
+    source: string,
+    params: Readonly<Record<string, unknown>>,
+    trace: { readonly id: string; readonly parent: string | undefined },
+    expiresAt: number,
+    options: Pick<Outgoing, "signal" | "headers" | "repeatable">,
+  ) {
+    this.subject = route.subject;
+    this.service = route.service;
+    this.method = route.method;
+    this.source = source;
+    this.params = params;
+    this.traceId = trace.id;
+    this.traceparent = trace.parent;
+    this.expiresAt = expiresAt;
+    this.signal = options.signal;
+    this.headers = options.headers;
+    this.repeatable = options.repeatable;
+  }
 }
 
 /** How many calls may wait for the bus to come back before further ones are refused. */
@@ -41,13 +64,14 @@ const MAX_PARKED = 10_000;
 /** Sends requests and matches the answers. */
 export class Caller {
   readonly #runtime: Runtime;
-  readonly #pending = new Map<number, Pending>();
-  readonly #deadlines: Deadlines<Pending>;
+  readonly #pending = new Map<number, Outgoing>();
+  readonly #deadlines: Deadlines<Outgoing>;
   readonly #prefix: string;
   // Reply subjects are used again: the server keeps routes of the last few hundred subjects at hand, and looks up each
   // new one the long way. A call that got no answer keeps its slot for good, so that a late answer meets nobody.
   readonly #free: number[] = [];
   #slots = 0;
+  readonly #own = new OwnResults();
   #inbox: Subscription | undefined;
   #inboxError: Error | undefined;
   #parked = new Set<() => void>();
@@ -95,58 +119,53 @@ export class Caller {
     });
   }
 
-  /** Sends a request; resolves with its answer, or with the reason why there is none. */
-  send(outgoing: Outgoing): Promise<Answer | Failure> {
+  /** Sends a request at the moment `now`; resolves with its answer, or with the reason why there is none. */
+  send(outgoing: Outgoing, now: number): Promise<Answer | Failure> {
     return new Promise((resolve) => {
-      const { clock, random, codec, transport } = this.#runtime;
-      const slot = this.#free.pop() ?? this.#slots++;
-      const pending: Pending = {
-        id: random.uuid(),
-        slot,
-        outgoing,
-        resolve,
-        onAbort: undefined,
-        expiresAt: outgoing.expiresAt,
-        wheelPrevious: undefined,
-        wheelNext: undefined,
-      };
-      const remaining = outgoing.expiresAt - clock.monotonic();
-      const headers: Record<string, string> = {
-        [HEADER.deadline]: String(Math.ceil(clock.now() + remaining)),
-      };
-      if (outgoing.traceparent !== undefined) headers[HEADER.traceparent] = outgoing.traceparent;
-      if (outgoing.headers !== undefined) Object.assign(headers, outgoing.headers);
+      outgoing.resolve = resolve;
+      const slot = outgoing.slot = this.#free.pop() ?? this.#slots++;
       try {
-        const body = encodeRequest(codec, {
-          messageId: pending.id,
-          traceId: outgoing.traceId,
-          correlationId: null,
-          timestamp: clock.timestamp(),
-          source: outgoing.source,
-          target: outgoing.service,
-          method: outgoing.method,
-          params: outgoing.params,
-          timeoutMs: Math.max(1, remaining),
-        });
-        this.#open();
-        transport.messaging.publish(outgoing.subject, body, this.#prefix + slot, headers);
+        this.#publish(outgoing, Math.max(1, outgoing.expiresAt - now));
       } catch (error) {
         this.#free.push(slot);
         // Away is a state to wait out; whatever else is wrong with the request is the caller's to know.
-        resolve(
-          new Failure(AegisError.is(error, "SERVICE_UNAVAILABLE") ? "away" : "malformed", error),
-        );
+        const away = AegisError.is(error, "SERVICE_UNAVAILABLE");
+        resolve(new Failure(away ? "away" : "malformed", error));
         return;
       }
-      this.#pending.set(slot, pending);
-      this.#deadlines.add(pending);
-      if (outgoing.signal !== undefined) this.#watch(pending, outgoing.signal);
+      this.#pending.set(slot, outgoing);
+      this.#deadlines.add(outgoing);
+      if (outgoing.signal !== undefined) this.#watch(outgoing, outgoing.signal);
     });
   }
 
   /** Ends every call that waits, and takes no more answers. */
   close(): void {
     this.#broken(true);
+  }
+
+  #publish(outgoing: Outgoing, remainingMs: number): void {
+    const { clock, random, codec, transport } = this.#runtime;
+    const { method, service, source, params, traceId, traceparent, slot } = outgoing;
+    outgoing.id = random.uuid();
+    const body = encodeRequest(codec, {
+      messageId: outgoing.id,
+      traceId,
+      correlationId: null,
+      timestamp: clock.timestamp(),
+      source,
+      target: service,
+      method,
+      params,
+      timeoutMs: remainingMs,
+    });
+    const headers: Record<string, string> = {
+      [HEADER.deadline]: String(Math.ceil(clock.now() + remainingMs)),
+    };
+    if (traceparent !== undefined) headers[HEADER.traceparent] = traceparent;
+    if (outgoing.headers !== undefined) Object.assign(headers, outgoing.headers);
+    this.#open();
+    transport.messaging.publish(outgoing.subject, body, this.#prefix + slot, headers);
   }
 
   #open(): void {
@@ -170,37 +189,46 @@ export class Caller {
       this.#end(pending, new Failure("nobody"), true);
       return;
     }
-    let response: RpcResponse;
+    let answer: Answer | undefined;
     try {
-      response = readResponse(
-        codecOf(this.#runtime, message.data).decode(message.data),
-        this.#runtime.fresh,
-      );
+      answer = this.#read(message, pending.id);
     } catch (error) {
       this.#end(pending, new Failure("malformed", error), true);
       return;
     }
-    // An answer to an earlier call that used this slot, come twice.
-    if (response.correlationId !== null && response.correlationId !== pending.id) return;
-    this.#end(pending, { response, message }, true);
+    if (answer !== undefined) this.#end(pending, answer, true);
   }
 
-  #end(pending: Pending, outcome: Answer | Failure, answered: boolean): void {
+  /** The answer to call `id`; undefined when it answers an earlier call that used the same slot, and has come twice. */
+  #read(message: Message, id: string): Answer | undefined {
+    const codec = codecOf(this.#runtime, message.data);
+    const text = codec.text?.(message.data);
+    const own = text === undefined ? undefined : this.#own.read(text, id);
+    if (own !== undefined) return new Answer(message, true, own.result, null);
+    const response = readResponse(codec.decode(message.data), this.#runtime.fresh);
+    if (response.correlationId !== null && response.correlationId !== id) return undefined;
+    if (text !== undefined && response.success) {
+      this.#own.learn(text, response.source, response.target);
+    }
+    return new Answer(message, response.success, response.result, response.error);
+  }
+
+  #end(pending: Outgoing, outcome: Answer | Failure, answered: boolean): void {
     this.#pending.delete(pending.slot);
     this.#deadlines.remove(pending);
     if (answered) this.#free.push(pending.slot);
     if (pending.onAbort !== undefined) {
-      pending.outgoing.signal?.removeEventListener("abort", pending.onAbort);
+      pending.signal?.removeEventListener("abort", pending.onAbort);
     }
-    pending.resolve(outcome);
+    pending.resolve?.(outcome);
   }
 
-  #watch(pending: Pending, signal: AbortSignal): void {
+  #watch(pending: Outgoing, signal: AbortSignal): void {
     pending.onAbort = () => {
       this.#end(pending, new Failure("aborted", signal.reason), false);
       try {
         this.#runtime.transport.messaging.publish(
-          rpcCancelSubject(pending.outgoing.service),
+          rpcCancelSubject(pending.service),
           pending.id,
         );
       } catch {
@@ -213,7 +241,7 @@ export class Caller {
   #broken(closed: boolean): void {
     for (const pending of [...this.#pending.values()]) {
       if (closed) this.#end(pending, new Failure("closed"), false);
-      else if (pending.outgoing.repeatable) this.#end(pending, new Failure("lost"), false);
+      else if (pending.repeatable) this.#end(pending, new Failure("lost"), false);
     }
     if (closed) this.#wake();
   }

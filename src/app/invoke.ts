@@ -2,7 +2,7 @@
 
 import { assertKeys, assertTimeout, show } from "../domain/check.ts";
 import { AegisError, TimeoutError } from "../domain/error.ts";
-import { assertHeaders, traceparentOf } from "../domain/header.ts";
+import { assertHeaders, newTraceparent, traceparentOf } from "../domain/header.ts";
 import { isRecord } from "../domain/message.ts";
 import {
   isSafeToRetry,
@@ -18,10 +18,11 @@ import {
   rpcSubject,
 } from "../domain/subject.ts";
 import { answerError, Failure, failureError } from "./answer.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, Outgoing } from "./caller.ts";
 import type { CallOptions, Origin } from "./context.ts";
 import { Measures } from "./measures.ts";
 import { type ClientMiddleware, runThrough } from "./middleware.ts";
+import type { Span, Tracer } from "../ports/tracer.ts";
 import type { Runtime } from "./runtime.ts";
 
 const OPTIONS = ["timeoutMs", "signal", "retry", "idempotent", "instance", "headers"];
@@ -87,92 +88,95 @@ const REFUSED: ResolvedRetryPolicy = resolveRetry({
   maxDelayMs: 50,
 });
 const NO_PARAMS = Object.freeze({});
+const NO_OPTIONS: CallOptions = Object.freeze({});
 
-/** Calls a method. */
+/** Calls a method. It rejects rather than throws. */
 export async function invoke(
   invoker: Invoker,
   route: Route,
   params: unknown = NO_PARAMS,
-  options: CallOptions | undefined = undefined,
+  options: CallOptions = NO_OPTIONS,
 ): Promise<unknown> {
   const { runtime, origin, middleware } = invoker;
-  if (!isRecord(params)) {
-    throw new TypeError(
-      `Cannot call ${route.service}.${route.method} with ${
-        show(params)
-      }: parameters must be an object`,
-    );
-  }
-  let timeoutMs = runtime.timeoutMs;
-  if (options !== undefined) {
-    checkOptions(options);
-    timeoutMs = options.timeoutMs ?? timeoutMs;
-  }
-  const startedAt = runtime.clock.monotonic();
-  const expiresAt = origin === undefined
-    ? startedAt + timeoutMs
-    : Math.min(startedAt + timeoutMs, origin.expiresAt);
-  const attempt: Attempt = {
+  const { clock } = runtime;
+  if (options !== NO_OPTIONS) checkOptions(options);
+  const { timeoutMs = runtime.timeoutMs } = options;
+  const startedAt = clock.monotonic();
+  const limit = startedAt + timeoutMs;
+  const traceId = origin?.traceId ?? runtime.random.traceId();
+  const span = runtime.tracer === undefined ? undefined : startSpan(runtime.tracer, route, origin);
+  const job: Job = {
     invoker,
     route,
     options,
     startedAt,
-    expiresAt,
-    traceId: origin?.traceId ?? runtime.random.traceId(),
+    expiresAt: origin === undefined || limit < origin.expiresAt ? limit : origin.expiresAt,
+    traceId,
+    traceparent: span?.traceparent,
   };
   let outcome = "ok";
-  const span = runtime.tracer?.start(`${route.service}/${route.method}`, {
-    kind: "client",
-    parent: origin?.traceparent,
-    attributes: { "rpc.system": "aegis", "rpc.service": route.service, "rpc.method": route.method },
-  });
   try {
-    const headers = options?.headers;
-    if (middleware.length === 0) {
-      return await attempts(attempt, params, headers, span?.traceparent);
-    }
-    const { service, method } = route;
-    const call = { service, method, params: params as unknown, headers: { ...headers }, timeoutMs };
-    return await runThrough(middleware, call, () => {
-      if (!isRecord(call.params)) throw new TypeError("A middleware made parameters no object");
-      assertHeaders(call.headers);
-      return attempts(attempt, call.params, call.headers, span?.traceparent);
-    });
+    return await (middleware.length === 0
+      ? attempts(job, params, options.headers)
+      : throughMiddleware(job, params, timeoutMs));
   } catch (error) {
-    outcome = AegisError.is(error) ? error.code : options?.signal?.aborted ? "CANCELLED" : "error";
+    outcome = AegisError.is(error) ? error.code : options.signal?.aborted ? "CANCELLED" : "error";
     span?.end(error);
     throw error;
   } finally {
-    route.measures.count(outcome, runtime.clock.monotonic() - startedAt);
+    route.measures.count(outcome, clock.monotonic() - startedAt);
     if (outcome === "ok") span?.end();
   }
 }
 
-interface Attempt {
+/** One call, whatever number of attempts it takes. */
+interface Job {
   readonly invoker: Invoker;
   readonly route: Route;
-  readonly options: CallOptions | undefined;
+  readonly options: CallOptions;
   readonly startedAt: number;
   readonly expiresAt: number;
   readonly traceId: string;
+  readonly traceparent: string | undefined;
 }
 
+function startSpan(tracer: Tracer, { service, method }: Route, origin: Origin | undefined): Span {
+  return tracer.start(`${service}/${method}`, {
+    kind: "client",
+    parent: origin?.traceparent,
+    attributes: { "rpc.system": "aegis", "rpc.service": service, "rpc.method": method },
+  });
+}
+
+function throughMiddleware(job: Job, params: unknown, timeoutMs: number): Promise<unknown> {
+  const { service, method } = job.route;
+  const headers = { ...job.options.headers };
+  const call = { service, method, params, headers, timeoutMs };
+  return runThrough(job.invoker.middleware, call, async () => {
+    assertHeaders(call.headers);
+    return await attempts(job, call.params, call.headers);
+  });
+}
+
+/** Sends the call until it has an answer, or an error that is final. */
 async function attempts(
-  { invoker, route, options, startedAt, expiresAt, traceId }: Attempt,
-  params: Readonly<Record<string, unknown>>,
+  job: Job,
+  params: unknown,
   headers: Readonly<Record<string, string>> | undefined,
-  traceparent: string | undefined,
 ): Promise<unknown> {
-  const { runtime, caller, origin, source } = invoker;
-  const { clock, random, transport } = runtime;
-  const { service, method } = route;
-  const signal = options?.signal;
-  const idempotent = options?.idempotent === true;
-  const retry = options?.retry;
-  const policy = retry === undefined || retry === false ? REFUSED : resolveRetry(retry);
+  const { route: { service, method }, options, startedAt, expiresAt } = job;
+  const { runtime, caller } = job.invoker;
+  const { clock, transport } = runtime;
+  const { signal, retry } = options;
+  if (!isRecord(params)) {
+    throw new TypeError(
+      `Cannot call ${service}.${method} with ${show(params)}: parameters must be an object`,
+    );
+  }
+  let now = startedAt;
   for (let attempt = 1;; attempt++) {
     signal?.throwIfAborted();
-    if (expiresAt <= clock.monotonic()) {
+    if (expiresAt <= now) {
       throw new TimeoutError(`${service}.${method} was not called: the time for it is over`);
     }
     let failure = transport.status === "connected"
@@ -180,55 +184,65 @@ async function attempts(
       : await caller.whenConnected(expiresAt, signal);
     let error: unknown;
     if (failure === undefined) {
-      const outcome = await caller.send({
-        subject: options?.instance === undefined
-          ? route.subject
-          : rpcInstanceSubject(service, method, options.instance),
-        service,
-        method,
-        params,
-        traceId,
-        traceparent: traceparent ?? traceparentOf(traceId, random.spanId(), origin?.traceparent),
-        expiresAt,
-        signal,
-        headers,
-        source,
-        repeatable: idempotent && retry !== false,
-      });
+      const outcome = await caller.send(outgoing(job, params, headers), now);
       if (outcome instanceof Failure) failure = outcome;
       else {
         error = answerError(outcome, transport.messaging, service, method);
-        if (error === undefined) return outcome.response.result;
+        if (error === undefined) return outcome.result;
       }
     }
+    now = clock.monotonic();
     if (failure !== undefined) {
-      // The connection broke between the look at it and the sending: nothing was sent, so wait for it.
-      if (
-        failure.kind === "away" && transport.status === "reconnecting" &&
-        expiresAt > clock.monotonic()
-      ) {
-        if ((failure = await caller.whenConnected(expiresAt, signal)) === undefined) continue;
+      // The connection broke between the look at it and the sending: nothing was sent, so it waits like any other.
+      if (failure.kind === "away" && transport.status === "reconnecting" && expiresAt > now) {
+        failure = await caller.whenConnected(expiresAt, signal);
+        now = clock.monotonic();
+        if (failure === undefined) continue;
       }
       const away = transport.status !== "connected";
       error = failureError(failure, service, method, expiresAt - startedAt, away);
     }
-    const wait = retryDelay(policy, attempt, random.next());
+    const policy = retry === undefined || retry === false ? REFUSED : resolveRetry(retry);
+    const wait = retryDelay(policy, attempt, runtime.random.next());
     if (
-      attempt >= policy.attempts || clock.monotonic() + wait >= expiresAt ||
+      attempt >= policy.attempts || now + wait >= expiresAt ||
       !mayRetry(error, attempt, options, failure?.kind === "lost")
     ) throw error;
     await pause(runtime, wait, signal);
+    now = clock.monotonic();
   }
+}
+
+function outgoing(
+  { invoker, route, options, expiresAt, traceId, traceparent }: Job,
+  params: Readonly<Record<string, unknown>>,
+  headers: Readonly<Record<string, string>> | undefined,
+): Outgoing {
+  const { runtime, origin, source } = invoker;
+  const { instance, signal, idempotent, retry } = options;
+  const { service, method } = route;
+  const to = instance === undefined
+    ? route
+    : { service, method, subject: rpcInstanceSubject(service, method, instance) };
+  const spanId = runtime.random.spanId();
+  const parent = traceparent ??
+    (origin === undefined
+      ? newTraceparent(traceId, spanId)
+      : traceparentOf(traceId, spanId, origin.traceparent));
+  return new Outgoing(to, source, params, { id: traceId, parent }, expiresAt, {
+    signal,
+    headers,
+    repeatable: idempotent === true && retry !== false,
+  });
 }
 
 function mayRetry(
   error: unknown,
   attempt: number,
-  options: CallOptions | undefined,
+  { retry, idempotent }: CallOptions,
   lost: boolean,
 ): boolean {
-  const retry = options?.retry;
-  if (retry === false || !isSafeToRetry(error, options?.idempotent === true)) return false;
+  if (retry === false || !isSafeToRetry(error, idempotent === true)) return false;
   if (retry !== undefined) return retry.retryIf?.(error, attempt) ?? true;
   return lost || (AegisError.is(error, "SERVICE_UNAVAILABLE") && error.details.refused === true);
 }

@@ -10,6 +10,7 @@ import {
 import { HEADER } from "../domain/header.ts";
 import { Lateness } from "../domain/lateness.ts";
 import { readRequest, type RpcRequest } from "../domain/message.ts";
+import { OwnRequests } from "../domain/own_message.ts";
 import { rpcCancelSubject, rpcInstanceSubject, rpcQueue, rpcSubject } from "../domain/subject.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import type { Codec } from "../ports/codec.ts";
@@ -31,6 +32,7 @@ export interface Method {
   readonly limiter: Limiter | undefined;
   readonly timeoutMs: number;
   readonly measures: Measures;
+  readonly own: OwnRequests;
 }
 
 /** How the responder of a service is set up. */
@@ -62,7 +64,7 @@ export class Responder {
   readonly #responses: Responses;
   readonly #lateness = new Lateness();
   readonly #shared: Limiter | undefined;
-  readonly #running = new Map<string, Invocation>();
+  readonly #running = new Set<Invocation>();
   readonly #idle: (() => void)[] = [];
   #subscriptions: Subscription[] = [];
   #inFlight = 0;
@@ -85,6 +87,7 @@ export class Responder {
         limiter: limiterOf(handler.options.concurrency ?? Infinity),
         timeoutMs: handler.options.timeoutMs ?? Infinity,
         measures: new Measures(runtime.metrics, "server", options.service, handler.method),
+        own: new OwnRequests(handler.method),
       });
     }
   }
@@ -136,7 +139,7 @@ export class Responder {
 
   /** Aborts what is still in flight: its callers hear that the service has stopped. */
   abort(): void {
-    for (const invocation of [...this.#running.values()]) {
+    for (const invocation of [...this.#running]) {
       const { method, begun } = invocation;
       this.#stop(
         invocation,
@@ -179,12 +182,7 @@ export class Responder {
     let codec: Codec, request: RpcRequest;
     try {
       codec = codecOf(this.runtime, message.data);
-      request = readRequest(codec.decode(message.data), this.runtime.fresh);
-      if (request.method !== method.name) {
-        throw new ValidationError(
-          `Cannot call ${this.service}.${method.name}: the body names the method "${request.method}"`,
-        );
-      }
+      request = this.#read(method, codec, message.data);
     } catch (error) {
       this.#responses.refuse(message, error);
       method.measures.count("INVALID_REQUEST", 0);
@@ -194,7 +192,7 @@ export class Responder {
     if (unheard > UNHEARD_MS) budget -= this.#age(message, request, unheard);
     const invocation = new Invocation(this, method, request, codec, message, now, now + budget);
     this.#inFlight++;
-    this.#running.set(request.messageId, invocation);
+    this.#running.add(invocation);
     if (budget <= 0) return this.#expire(invocation);
     this.#deadlines.add(invocation);
     const entered = method.limiter?.enter(invocation) ?? "run";
@@ -278,7 +276,12 @@ export class Responder {
   }
 
   #cancel(message: Message): void {
-    const invocation = this.#running.get(new TextDecoder().decode(message.data));
+    // A look through all that run: calls are taken back seldom, and keeping them by id would cost every call.
+    const id = new TextDecoder().decode(message.data);
+    let invocation: Invocation | undefined;
+    for (const other of this.#running) {
+      if (other.request.messageId === id) invocation = other;
+    }
     if (invocation === undefined || invocation.ended) return;
     const { method } = invocation;
     this.#stop(
@@ -288,11 +291,24 @@ export class Responder {
   }
 
   #leave(invocation: Invocation): void {
-    const { messageId } = invocation.request;
-    if (this.#running.get(messageId) === invocation) this.#running.delete(messageId);
+    this.#running.delete(invocation);
     this.#inFlight--;
     if (this.#inFlight > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #read(method: Method, codec: Codec, body: Uint8Array): RpcRequest {
+    const text = codec.text?.(body);
+    const own = text === undefined ? undefined : method.own.read(text);
+    if (own !== undefined) return own;
+    const request = readRequest(codec.decode(body), this.runtime.fresh);
+    if (request.method !== method.name) {
+      throw new ValidationError(
+        `Cannot call ${this.service}.${method.name}: the body names the method "${request.method}"`,
+      );
+    }
+    if (text !== undefined) method.own.learn(text, request);
+    return request;
   }
 
   /** How long a request lay about before it was looked at, in milliseconds. */

@@ -73,7 +73,16 @@ export function traceparentOf(
 ): string | undefined {
   if (!TRACE_ID.test(traceId)) return undefined;
   const flags = parent !== undefined && parent.length === 55 ? parent.slice(53) : "00";
-  const id = traceId.length === 32 ? traceId : traceId.slice(0, 8) + traceId.slice(9, 13) +
-    traceId.slice(14, 18) + traceId.slice(19, 23) + traceId.slice(24);
-  return `00-${id}-${spanId}-${flags}`;
+  return `00-${digits(traceId)}-${spanId}-${flags}`;
+}
+
+/** The `traceparent` of the first span of a new trace, whose id is a UUID. */
+export function newTraceparent(traceId: string, spanId: string): string {
+  return `00-${digits(traceId)}-${spanId}-00`;
+}
+
+function digits(id: string): string {
+  return id.length === 32
+    ? id
+    : id.slice(0, 8) + id.slice(9, 13) + id.slice(14, 18) + id.slice(19, 23) + id.slice(24);
 }

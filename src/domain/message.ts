@@ -51,7 +51,7 @@ export function requestJson(request: RpcRequest, paramsJson: string): string {
   return `{"message_id":"${request.messageId}","trace_id":${
     quote(request.traceId)
   },"correlation_id":${
-    quoteOrNull(request.correlationId)
+    request.correlationId === null ? "null" : quote(request.correlationId)
   },"timestamp":"${request.timestamp}","source":${quoteOrNull(request.source)},"target":${
     quoteOrNull(request.target)
   },"method":"${request.method}","params":${paramsJson},"timeout":${
@@ -64,10 +64,12 @@ export function responseJson(response: RpcResponse, resultJson: string): string 
   return `{"message_id":"${response.messageId}","trace_id":${
     quote(response.traceId)
   },"correlation_id":${
-    quoteOrNull(response.correlationId)
+    response.correlationId === null ? "null" : quote(response.correlationId)
   },"timestamp":"${response.timestamp}","source":${quoteOrNull(response.source)},"target":${
     quoteOrNull(response.target)
-  },"success":${response.success},"result":${resultJson},"error":${quoteOrNull(response.error)}}`;
+  },"success":${response.success},"result":${resultJson},"error":${
+    response.error === null ? "null" : quote(response.error)
+  }}`;
 }
 
 /** The request as the object that a codec encodes. */
@@ -184,7 +186,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** Refuses what no honest sender writes: bodies nested without end, and keys that would replace a prototype. */
-function assertShape(value: unknown, depth: number): void {
+export function assertShape(value: unknown, depth: number): void {
   if (typeof value !== "object" || value === null) return;
   if (depth > MAX_DEPTH) {
     throw new ValidationError(`Cannot read the body: it nests deeper than ${MAX_DEPTH} levels`);
@@ -289,8 +291,18 @@ function quote(text: string): string {
   return JSON.stringify(text);
 }
 
+/** Names of services and clients, quoted once: each message holds two of them. */
+const QUOTED = new Map<string, string>();
+const MAX_QUOTED = 1_000;
+
 function quoteOrNull(text: string | null): string {
-  return text === null ? "null" : JSON.stringify(text);
+  if (text === null) return "null";
+  let quoted = QUOTED.get(text);
+  if (quoted === undefined) {
+    quoted = JSON.stringify(text);
+    if (text.length < 100 && QUOTED.size < MAX_QUOTED) QUOTED.set(text, quoted);
+  }
+  return quoted;
 }
 
 /** A number as Python writes a float, so that whole seconds stay floats. */

@@ -13,6 +13,12 @@ export interface Codec {
    */
   encode(value: unknown): string | Uint8Array;
   /**
+   * The text that `bytes` hold, for a codec of text.
+   *
+   * @throws {SerializationError} when they hold none.
+   */
+  text?(bytes: Uint8Array): string;
+  /**
    * The value that `bytes` encode.
    *
    * @throws {SerializationError} when the bytes are no valid encoding.

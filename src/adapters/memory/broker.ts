@@ -51,9 +51,8 @@ export class MemoryBroker {
       reached = true;
       if (interest.queue === undefined) this.#post(() => interest.deliver(message));
       else {
-        const key = `${interest.queue} ${interest.pattern}`;
-        const group = groups.get(key);
-        if (group === undefined) groups.set(key, [interest]);
+        const group = groups.get(interest.queue);
+        if (group === undefined) groups.set(interest.queue, [interest]);
         else group.push(interest);
       }
     }

@@ -79,7 +79,13 @@ export function createMemoryTransport(broker: MemoryBroker = new MemoryBroker())
       await broker.flush();
       assertHere("flush");
     },
-    header: (message, name) => (message as MemoryMessage).headers?.[name],
+    header(message, name) {
+      const { headers } = message as MemoryMessage;
+      // On the wire space around a value is no part of it.
+      return headers !== undefined && Object.hasOwn(headers, name)
+        ? headers[name]?.trim()
+        : undefined;
+    },
     isNoResponders: (message) => (message as MemoryMessage).status === 503,
   };
 

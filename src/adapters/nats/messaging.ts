@@ -20,7 +20,8 @@ interface RawMessage extends Msg {
   readonly _msg?: { readonly hdr: number };
 }
 
-const NON_ASCII = /[^\x00-\x7f]/;
+/** What the writer would turn into another command of the protocol, and the server into no subject. */
+const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 /** Core messaging over `connection`; `isConnected` says whether the server is there. */
@@ -28,7 +29,6 @@ export function createNatsMessaging(
   connection: NatsConnection,
   isConnected: () => boolean,
 ): Messaging {
-  const encoder = new TextEncoder();
   const decoder = new TextDecoder();
   const writer = createWriter(connection);
   const inbox = createInbox();
@@ -52,19 +52,12 @@ export function createNatsMessaging(
           `Cannot publish to ${subject}: the bus is away and reconnecting`,
         );
       }
-      // Text that is not ASCII is longer in bytes than in characters, and is encoded first to be counted.
-      const payload = typeof body === "string" && NON_ASCII.test(body)
-        ? encoder.encode(body)
-        : body;
-      const block = headers === undefined ? undefined : headerBlock(headers);
-      const length = payload.length + (block?.length ?? 0);
-      if (length > maxPayload()) {
-        throw new SerializationError(
-          `Cannot publish to ${subject}: the message has ${length} bytes, and the server takes ${maxPayload()} (max_payload)`,
-          { code: "PAYLOAD_TOO_LARGE", details: { length, maxPayload: maxPayload() } },
-        );
+      if (!SUBJECT.test(subject)) {
+        throw new TypeError(`Cannot publish to ${JSON.stringify(subject)}`);
       }
-      send(connection, writer, subject, reply, block, payload, headers);
+      const block = headers === undefined ? undefined : headerBlock(headers);
+      assertFits(subject, body, block, maxPayload());
+      send(connection, writer, subject, reply, block, body, headers);
     },
     subscribe: (subject, options) => subscribe(connection, isConnected, subject, options),
     async flush() {
@@ -78,7 +71,8 @@ export function createNatsMessaging(
     header(message, name) {
       const { _rdata, _msg } = message as RawMessage;
       if (_rdata === undefined || _msg === undefined) {
-        return (message as Msg).headers?.get(name) || undefined;
+        const { headers } = message as Msg;
+        return headers?.has(name) ? headers.get(name) : undefined;
       }
       if (_msg.hdr <= 0) return undefined;
       const block = decoder.decode(_rdata.subarray(0, _msg.hdr));
@@ -93,12 +87,31 @@ export function createNatsMessaging(
   };
 }
 
-/** The header block of a message as text, which must be ASCII for its length to be its length in bytes. */
-function headerBlock(headers: Readonly<Record<string, string>>): string | Uint8Array {
+/** The header block of a message. */
+function headerBlock(headers: Readonly<Record<string, string>>): string {
   let block = "NATS/1.0\r\n";
   for (const name in headers) block += `${name}: ${headers[name]}\r\n`;
-  block += "\r\n";
-  return NON_ASCII.test(block) ? new TextEncoder().encode(block) : block;
+  return `${block}\r\n`;
+}
+
+function assertFits(
+  subject: string,
+  body: string | Uint8Array,
+  block: string | undefined,
+  maxPayload: number,
+): void {
+  // A character of text has at most three bytes: only what may be too large is counted to the byte.
+  if (((block?.length ?? 0) + body.length) * 3 <= maxPayload) return;
+  const length = byteLength(block ?? "") + byteLength(body);
+  if (length <= maxPayload) return;
+  throw new SerializationError(
+    `Cannot publish to ${subject}: the message has ${length} bytes, and the server takes ${maxPayload} (max_payload)`,
+    { code: "PAYLOAD_TOO_LARGE", details: { length, maxPayload } },
+  );
+}
+
+function byteLength(part: string | Uint8Array): number {
+  return typeof part === "string" ? new TextEncoder().encode(part).length : part.length;
 }
 
 function send(
@@ -106,7 +119,7 @@ function send(
   writer: Writer | undefined,
   subject: string,
   reply: string,
-  block: string | Uint8Array | undefined,
+  block: string | undefined,
   payload: string | Uint8Array,
   headers: Readonly<Record<string, string>> | undefined,
 ): void {
@@ -132,6 +145,9 @@ function subscribe(
   subject: string,
   { queue, onMessage, onError }: SubscribeOptions,
 ): Subscription {
+  if (!SUBJECT.test(subject)) {
+    throw new TypeError(`Cannot subscribe to ${JSON.stringify(subject)}`);
+  }
   try {
     const subscription = connection.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),

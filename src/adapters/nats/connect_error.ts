@@ -1,0 +1,136 @@
+// Why no connection was made: each server's reason, and from them the one error.
+
+import { AegisError, type ErrorOptions, UnavailableError } from "../../domain/error.ts";
+import type { Credentials, ResolvedConnectOptions } from "../../domain/options.ts";
+
+/** What went wrong with one server. */
+export interface Failure {
+  /** Its address, without secrets. */
+  readonly url: string;
+  /** What kind of thing went wrong. */
+  readonly kind: "unavailable" | "unauthorized" | "tls";
+  /** What went wrong, and what to do where that is known. */
+  readonly reason: string;
+  /** The error behind it. */
+  readonly error: unknown;
+}
+
+/** What errors may have, depending on the runtime. */
+interface Thrown {
+  readonly name?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly cause?: Thrown;
+}
+
+/** Codes and messages, each of Node (OpenSSL), Bun (BoringSSL) and Deno (rustls), and what they come from. */
+const TLS_REASONS: readonly (readonly [RegExp, string])[] = [
+  [
+    /does not support 'tls'/,
+    "the server has no TLS; leave out tls, or turn it on at the server",
+  ],
+  [
+    /WRONG_VERSION_NUMBER|InvalidContentType/i,
+    "the server did not begin with TLS; leave out tls.handshakeFirst, or set handshake_first at the server",
+  ],
+  [
+    /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|certificate.*(expired|not valid yet|NotValidYet)/i,
+    "the server's certificate is not valid now; renew it, or set the clock",
+  ],
+  [
+    /ALTNAME_INVALID|NotValidForName|Hostname\/IP does not match|HOSTNAME_MISMATCH/i,
+    "the server's certificate is for another host; use in servers a name that it is for",
+  ],
+  [
+    /CLIENT_CERTIFICATE|ALERT_|fatal alert|alert (certificate|handshake|unknown|bad)/i,
+    "the server refused the client certificate, or wants one; give tls.certFile and tls.keyFile, signed by an authority that it trusts",
+  ],
+  [
+    /UNABLE_TO|SELF_SIGNED|ISSUER|UnknownIssuer|unable to verify|CERT_UNTRUSTED|self.signed|BadSignature/i,
+    "the server's certificate is signed by an authority that is not trusted here; give its certificate as tls.caFile",
+  ],
+  [
+    /KEY_VALUES_MISMATCH|KEY_TYPE_MISMATCH|UNSUPPORTED_PROTOCOL/i,
+    "the client certificate cannot be used; does tls.keyFile belong to tls.certFile?",
+  ],
+  [/ERR_SSL|ERR_TLS|OSSL|BORINGSSL|\bSSL\b|\bTLS\b|CERT_/i, "TLS failed"],
+];
+
+/** What an error of nats.js, or of the runtime below it, says of one server. */
+export function failureOf(
+  error: unknown,
+  url: string,
+  options: Pick<ResolvedConnectOptions, "tls">,
+): Failure {
+  const { name, code, message = String(error), cause } = (error ?? {}) as Thrown;
+  if (name === "AuthorizationError" || name === "UserAuthenticationExpiredError") {
+    return { url, kind: "unauthorized", reason: `the server said "${message}"`, error };
+  }
+  const known = `${code} ${message} ${cause?.code ?? ""} ${cause?.message ?? ""}`;
+  const tls = TLS_REASONS.find(([pattern]) => pattern.test(known));
+  if (tls !== undefined) {
+    return { url, kind: "tls", reason: `${tls[1]} (${shorten(code, message)})`, error };
+  }
+  return { url, kind: "unavailable", reason: plainReason(known, message, options), error };
+}
+
+/** OpenSSL's messages begin with the number of a thread and end with a line of its own source. */
+function shorten(code: string | undefined, message: string): string {
+  const [first = ""] = message.trim().split("\n");
+  return /:error:|SSL routines/.test(first) && code !== undefined ? code : first;
+}
+
+function plainReason(
+  known: string,
+  message: string,
+  { tls }: Pick<ResolvedConnectOptions, "tls">,
+): string {
+  if (/ECONNREFUSED|connection refused/.test(known)) return "connection refused";
+  if (/ENOTFOUND|EAI_AGAIN|getaddrinfo/.test(known)) return "the name is not known";
+  if (/TimeoutError|\btimeout\b|no answer|ETIMEDOUT/.test(known)) {
+    return tls?.handshakeFirst
+      ? "no answer in time; has the server handshake_first on?"
+      : "no answer in time";
+  }
+  if (/unexpected response/.test(known)) return "it is no NATS server";
+  if (/the server hung up|ECONNRESET|EPIPE/.test(known)) {
+    return "it hung up without a word; a server with handshake_first wants tls.handshakeFirst";
+  }
+  return message === "" ? "the connection failed" : message;
+}
+
+const CREDENTIALS: Record<Credentials["kind"], string> = {
+  none: "no secrets were given; give token, user and pass, creds, credsFile or nkeySeed",
+  token: "token was given",
+  user: "user and pass were given",
+  creds: "creds was given",
+  credsFile: "credsFile was given",
+  nkeySeed: "nkeySeed was given",
+};
+
+/**
+ * The one error of several failures. That somebody is there and refuses says more than that somebody else is not.
+ */
+export function connectError(options: ResolvedConnectOptions, failures: readonly Failure[]): Error {
+  const tried = failures.map(({ url, reason }) => `${url}: ${reason}`).join("; ");
+  const failed = (kind: Failure["kind"]) => failures.find((failure) => failure.kind === kind);
+  const details = { servers: failures.map(({ url, reason }) => ({ url, reason })) };
+  const because = (failure: Failure | undefined): ErrorOptions => ({
+    details,
+    cause: failure?.error,
+  });
+  const refused = failed("unauthorized");
+  if (refused !== undefined) {
+    const message = `connect(): the server refused the secrets (${
+      CREDENTIALS[options.credentials.kind]
+    }): ${tried}`;
+    return new AegisError("UNAUTHORIZED", message, because(refused));
+  }
+  const tls = failed("tls");
+  if (tls !== undefined) return new AegisError("TLS", `connect(): ${tried}`, because(tls));
+  return new UnavailableError(
+    `connect(): no NATS server was reached within ${options.timeoutMs} ms; tried ${tried}. ` +
+      `Start one with: nats-server -js`,
+    because(failures[0]),
+  );
+}

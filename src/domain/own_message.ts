@@ -1,0 +1,131 @@
+// Messages as this SDK itself writes them, read without parsing the envelope: only what differs from message to message.
+
+import { assertShape, isRecord, type RpcRequest } from "./message.ts";
+
+const ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+const TIME = String
+  .raw`\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z`;
+const REQUEST = new RegExp(
+  `^{"message_id":"${ID}","trace_id":"${ID}","correlation_id":null,"timestamp":"${TIME}",`,
+);
+const RESPONSE = new RegExp(
+  `^{"message_id":"${ID}","trace_id":"${ID}","correlation_id":"${ID}","timestamp":"${TIME}",`,
+);
+/** Where the fields of fixed length begin and end, in characters. */
+const AT = {
+  messageId: [15, 51],
+  traceId: [65, 101],
+  requestTime: [138, 162],
+  requestRest: 164,
+  correlationId: 121,
+  responseRest: 198,
+} as const;
+const SUCCESS_END = ',"error":null}';
+const TIMEOUT = ',"timeout":';
+/** Parties that are told apart at once; with more of them, some messages are parsed in full. */
+const MAX_PARTIES = 8;
+
+interface Parties {
+  readonly text: string;
+  readonly source: string | null;
+  readonly target: string | null;
+}
+
+/** Reads requests for one method. What is not just as this SDK writes it is left to the reader of any JSON. */
+export class OwnRequests {
+  readonly #method: string;
+  readonly #parties: Parties[] = [];
+
+  /** Makes a reader of requests for `method`. */
+  constructor(method: string) {
+    this.#method = method;
+  }
+
+  /** The request, or undefined when the text must be parsed in full. @throws {ValidationError} for what no honest sender writes. */
+  read(text: string): RpcRequest | undefined {
+    const parties = partiesAt(this.#parties, text, AT.requestRest);
+    if (parties === undefined || !REQUEST.test(text)) return undefined;
+    const end = text.lastIndexOf(TIMEOUT);
+    const params = parse(text, AT.requestRest + parties.text.length, end);
+    const timeout = parse(text, end + TIMEOUT.length, text.length - 1);
+    if (
+      !isRecord(params) || typeof timeout !== "number" || !(timeout > 0 && timeout < Infinity) ||
+      !text.endsWith("}")
+    ) return undefined;
+    assertShape(params, 2);
+    return {
+      messageId: text.slice(...AT.messageId),
+      traceId: text.slice(...AT.traceId),
+      correlationId: null,
+      timestamp: text.slice(...AT.requestTime),
+      source: parties.source,
+      target: parties.target,
+      method: this.#method,
+      params,
+      timeoutMs: timeout * 1_000,
+    };
+  }
+
+  /** Remembers between whom a request that was parsed in full went. */
+  learn(text: string, { source, target }: RpcRequest): void {
+    const rest = `"source":${JSON.stringify(source)},"target":${JSON.stringify(target)},"method":${
+      JSON.stringify(this.#method)
+    },"params":`;
+    remember(this.#parties, { text: rest, source, target }, text, AT.requestRest);
+  }
+}
+
+/** Reads results. What is not just as this SDK writes it, and every error, is left to the reader of any JSON. */
+export class OwnResults {
+  readonly #parties: Parties[] = [];
+
+  /**
+   * The result that answers `messageId`, in an array of its own; undefined when the text must be parsed in full.
+   *
+   * @throws {ValidationError} for what no honest sender writes.
+   */
+  read(text: string, messageId: string): { readonly result: unknown } | undefined {
+    const parties = partiesAt(this.#parties, text, AT.responseRest);
+    if (
+      parties === undefined || !text.startsWith(messageId, AT.correlationId) ||
+      !text.endsWith(SUCCESS_END) || !RESPONSE.test(text)
+    ) return undefined;
+    const start = AT.responseRest + parties.text.length;
+    const result = parse(text, start, text.length - SUCCESS_END.length);
+    if (result === undefined) return undefined;
+    assertShape(result, 2);
+    return { result };
+  }
+
+  /** Remembers between whom a result that was parsed in full went. */
+  learn(text: string, source: string | null, target: string | null): void {
+    const rest = `"source":${JSON.stringify(source)},"target":${
+      JSON.stringify(target)
+    },"success":true,"result":`;
+    remember(this.#parties, { text: rest, source, target }, text, AT.responseRest);
+  }
+}
+
+function partiesAt(known: readonly Parties[], text: string, at: number): Parties | undefined {
+  for (let i = 0; i < known.length; i++) {
+    const parties = known[i]!;
+    if (text.startsWith(parties.text, at)) return parties;
+  }
+  return undefined;
+}
+
+function remember(known: Parties[], parties: Parties, text: string, at: number): void {
+  if (!text.startsWith(parties.text, at) || partiesAt(known, text, at) !== undefined) return;
+  known.unshift(parties);
+  if (known.length > MAX_PARTIES) known.pop();
+}
+
+/** The value between two places; undefined when there is none. */
+function parse(text: string, start: number, end: number): unknown {
+  try {
+    return JSON.parse(text.slice(start, end));
+  } catch {
+    // Not as this SDK writes it: the reader of any JSON says what is wrong.
+    return undefined;
+  }
+}
