@@ -6,14 +6,13 @@
  * @module
  */
 
-import { wsconnect } from "@nats-io/nats-core";
 import type { Bus } from "./src/app/bus.ts";
 import { createConnect } from "./src/connect.ts";
 import type { ConnectOptions } from "./src/ports/options.ts";
 
 export * from "./src/api.ts";
 
-const connectWebSocket = createConnect({ kind: "ws", dial: wsconnect, codecs: [] });
+const connectWebSocket = createConnect({ kind: "ws", codecs: [] });
 
 /**
  * Connects to NATS by WebSocket (`ws://`, `wss://`), or to a broker inside this isolate with `servers: "memory:"`.

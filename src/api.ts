@@ -15,14 +15,14 @@ export type { InputOf, OutputOf, Schema } from "./domain/schema.ts";
 export { rpc } from "./app/rpc.ts";
 export type { RpcHandler, RpcOptions } from "./app/rpc.ts";
 export { createService } from "./app/service.ts";
+export type { Service } from "./app/service.ts";
 export type {
-  Service,
   ServiceHealth,
   ServiceHooks,
   ServiceOptions,
   ServiceStatus,
   StopOptions,
-} from "./app/service.ts";
+} from "./app/service_options.ts";
 export { createClient } from "./app/client.ts";
 export type { Client, ClientOptions } from "./app/client.ts";
 export type {

@@ -1,7 +1,7 @@
 // Connecting: the composition root, where ports meet their adapters.
 
 import { createMemoryTransport, memoryBroker } from "./adapters/memory/transport.ts";
-import { connectNats, type ConnectTools } from "./adapters/nats/connect.ts";
+import { connectNats, type ConnectTools, type Dial } from "./adapters/nats/connect.ts";
 import { createNatsTransport } from "./adapters/nats/transport.ts";
 import { asLogger } from "./adapters/system/as_logger.ts";
 import { createClock } from "./adapters/system/clock.ts";
@@ -20,18 +20,25 @@ import type { Codec } from "./ports/codec.ts";
 import type { ReadableMetrics } from "./ports/metrics.ts";
 import type { ConnectOptions } from "./ports/options.ts";
 import type { Transport, TransportKind } from "./ports/transport.ts";
-import type { NatsConnection } from "@nats-io/nats-core";
+import { type NatsConnection, wsconnect } from "@nats-io/nats-core";
 
 /** What an entry brings along. */
-export interface Runtimes extends ConnectTools {
-  /** What its connections are carried by. */
+export interface Entry {
+  /** What its connections to `nats://` are carried by. */
   readonly kind: TransportKind;
+  /** How it reaches `nats://`; an entry that cannot speaks WebSocket alone. */
+  readonly dial?: Dial;
+  /** How it reads files, where there are files. */
+  readonly readFile?: ConnectTools["readFile"];
   /** The codecs that it understands beside JSON. */
   readonly codecs: readonly Codec[];
 }
 
+/** The kind in use: nats-core keeps its transport in one variable of its module, which every reconnect reads again. */
+let dialled: TransportKind | undefined;
+
 /** The `connect()` of an entry. */
-export function createConnect(entry: Runtimes): (options?: ConnectOptions) => Promise<Bus> {
+export function createConnect(entry: Entry): (options?: ConnectOptions) => Promise<Bus> {
   return async (options = {}) => {
     const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES));
     const logger = options.logger === undefined ? createLogger() : asLogger(options.logger);
@@ -62,7 +69,7 @@ export function createConnect(entry: Runtimes): (options?: ConnectOptions) => Pr
 }
 
 async function open(
-  entry: Runtimes,
+  entry: Entry,
   options: ConnectOptions,
   resolved: ResolvedConnectOptions,
 ): Promise<Transport> {
@@ -73,7 +80,32 @@ async function open(
       return createNatsTransport(options.connection as NatsConnection, entry.kind, false);
     case "memory":
       return createMemoryTransport(memoryBroker(resolved.servers[0]!));
-    default:
-      return createNatsTransport(await connectNats(resolved, entry), entry.kind);
+    case "ws":
+      return await dial(wsconnect, "ws", entry, resolved);
+    case "nats":
+      if (entry.dial === undefined) {
+        throw new TypeError(
+          `connect(): servers must be ws:// or wss://, which is all that this entry speaks, not ${
+            resolved.servers[0]
+          }`,
+        );
+      }
+      return await dial(entry.dial, entry.kind, entry, resolved);
   }
+}
+
+async function dial(
+  how: Dial,
+  kind: TransportKind,
+  { readFile }: Entry,
+  resolved: ResolvedConnectOptions,
+): Promise<Transport> {
+  if (dialled !== undefined && dialled !== kind) {
+    throw new TypeError(
+      `connect(): this process already speaks to NATS by ${dialled}, and one process uses one kind of connection, not ${kind} as well`,
+    );
+  }
+  dialled = kind;
+  const tools = readFile === undefined ? { dial: how } : { dial: how, readFile };
+  return createNatsTransport(await connectNats(resolved, tools), kind);
 }

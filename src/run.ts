@@ -38,16 +38,21 @@ export async function run(...services: readonly Runnable[]): Promise<void> {
     wake();
   });
   const started: Runnable[] = [];
+  const stop = async (): Promise<void> => {
+    const stops = await Promise.allSettled(started.reverse().map((service) => service.stop()));
+    unsubscribe();
+    for (const outcome of stops) if (outcome.status === "rejected") throw outcome.reason;
+  };
   try {
     for (const service of services) {
       if (signalled) break;
       await service.start();
       started.push(service);
     }
-    await woken;
-  } finally {
-    const stops = await Promise.allSettled(started.reverse().map((service) => service.stop()));
-    unsubscribe();
-    for (const stop of stops) if (stop.status === "rejected") throw stop.reason;
+  } catch (error) {
+    await stop();
+    throw error;
   }
+  await woken;
+  await stop();
 }

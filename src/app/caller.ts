@@ -1,6 +1,6 @@
 // The caller: requests out, answers in, over one inbox and one timer for all calls of a bus.
 
-import { AegisError } from "../domain/error.ts";
+import { AegisError, ClosedError } from "../domain/error.ts";
 import { HEADER } from "../domain/header.ts";
 import { readResponse } from "../domain/message.ts";
 import { OwnResults } from "../domain/own_message.ts";
@@ -60,6 +60,8 @@ export class Outgoing implements Expiring {
 
 /** How many calls may wait for the bus to come back before further ones are refused. */
 const MAX_PARKED = 10_000;
+/** For how long after an outage services may still be coming back: twice the longest wait between their attempts, and more. */
+const SETTLING_MS = 5_000;
 
 /** Sends requests and matches the answers. */
 export class Caller {
@@ -75,6 +77,7 @@ export class Caller {
   #inbox: Subscription | undefined;
   #inboxError: Error | undefined;
   #parked = new Set<() => void>();
+  #returnedAt = -Infinity;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -84,7 +87,7 @@ export class Caller {
       (pending) => this.#end(pending, new Failure("timeout"), false),
     );
     runtime.transport.onStatus((status) => {
-      if (status === "connected") this.#wake();
+      if (status === "connected") this.#returned();
       else this.#broken(status === "closed");
     });
   }
@@ -92,6 +95,11 @@ export class Caller {
   /** How many calls wait for their answers. */
   get inFlight(): number {
     return this.#pending.size;
+  }
+
+  /** Whether the bus came back so lately that services may not have: nobody there means not yet. */
+  isSettling(now: number): boolean {
+    return now - this.#returnedAt < SETTLING_MS;
   }
 
   /** Waits until the bus is there, or a failure. */
@@ -142,6 +150,11 @@ export class Caller {
   /** Ends every call that waits, and takes no more answers. */
   close(): void {
     this.#broken(true);
+    this.#inboxError = new ClosedError("Cannot call: the bus is closed");
+    void this.#inbox?.drain().catch(() => {
+      // The bus is closing too, and its subscriptions with it.
+    });
+    this.#inbox = undefined;
   }
 
   #publish(outgoing: Outgoing, remainingMs: number): void {
@@ -173,6 +186,7 @@ export class Caller {
     this.#inbox ??= this.#runtime.transport.messaging.subscribe(`${this.#prefix}*`, {
       onMessage: (message) => this.#receive(message),
       onError: (error) => {
+        this.#inbox = undefined;
         this.#inboxError = error;
         for (const pending of [...this.#pending.values()]) {
           this.#end(pending, new Failure("malformed", error), false);
@@ -236,6 +250,13 @@ export class Caller {
       }
     };
     signal.addEventListener("abort", pending.onAbort);
+  }
+
+  #returned(): void {
+    this.#returnedAt = this.#runtime.clock.monotonic();
+    // What this user was not allowed to receive it may be now; only a bus that is closed remains so.
+    if (!AegisError.is(this.#inboxError, "CLOSED")) this.#inboxError = undefined;
+    this.#wake();
   }
 
   #broken(closed: boolean): void {

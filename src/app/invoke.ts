@@ -87,6 +87,8 @@ const REFUSED: ResolvedRetryPolicy = resolveRetry({
   initialDelayMs: 2,
   maxDelayMs: 50,
 });
+/** The wait, on average, before a call that met nobody after an outage is tried again. */
+const SETTLING_RETRY_MS = 100;
 const NO_PARAMS = Object.freeze({});
 const NO_OPTIONS: CallOptions = Object.freeze({});
 
@@ -179,9 +181,12 @@ async function attempts(
     if (expiresAt <= now) {
       throw new TimeoutError(`${service}.${method} was not called: the time for it is over`);
     }
-    let failure = transport.status === "connected"
-      ? undefined
-      : await caller.whenConnected(expiresAt, signal);
+    let failure: Failure | undefined;
+    if (transport.status !== "connected") {
+      failure = await caller.whenConnected(expiresAt, signal);
+      now = clock.monotonic();
+      if (failure === undefined) signal?.throwIfAborted();
+    }
     let error: unknown;
     if (failure === undefined) {
       const outcome = await caller.send(outgoing(job, params, headers), now);
@@ -198,6 +203,16 @@ async function attempts(
         failure = await caller.whenConnected(expiresAt, signal);
         now = clock.monotonic();
         if (failure === undefined) continue;
+      }
+      // Nobody means not yet: after an outage services come back one by one.
+      if (failure.kind === "nobody" && retry !== false && caller.isSettling(now)) {
+        const wait = SETTLING_RETRY_MS * (0.5 + runtime.random.next());
+        if (now + wait < expiresAt) {
+          await pause(runtime, wait, signal);
+          now = clock.monotonic();
+          attempt--;
+          continue;
+        }
       }
       const away = transport.status !== "connected";
       error = failureError(failure, service, method, expiresAt - startedAt, away);

@@ -64,3 +64,13 @@ export class Limiter {
     this.#running--;
   }
 }
+
+/** How many calls may wait for each one that may run. */
+const WAITING_PER_RUNNING = 10;
+
+/** The limiter for a concurrency; none where there is no limit. */
+export function limiterOf(concurrency: number): Limiter | undefined {
+  return concurrency === Infinity
+    ? undefined
+    : new Limiter(concurrency, concurrency * WAITING_PER_RUNNING);
+}

@@ -7,8 +7,6 @@ import {
   UnavailableError,
   ValidationError,
 } from "../domain/error.ts";
-import { HEADER } from "../domain/header.ts";
-import { Lateness } from "../domain/lateness.ts";
 import { readRequest, type RpcRequest } from "../domain/message.ts";
 import { OwnRequests } from "../domain/own_message.ts";
 import { rpcCancelSubject, rpcInstanceSubject, rpcQueue, rpcSubject } from "../domain/subject.ts";
@@ -17,7 +15,8 @@ import type { Codec } from "../ports/codec.ts";
 import type { Call, Origin } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Invocation } from "./invocation.ts";
-import { Limiter } from "./limiter.ts";
+import { type Limiter, limiterOf } from "./limiter.ts";
+import { Listening } from "./listening.ts";
 import { Measures } from "./measures.ts";
 import type { ServerMiddleware } from "./middleware.ts";
 import { Responses } from "./responses.ts";
@@ -45,13 +44,6 @@ export interface ResponderOptions {
   readonly callFrom: (origin: Origin) => Call;
 }
 
-/** How many calls may wait for each one that may run. */
-const WAITING_PER_RUNNING = 10;
-/** How often the process notes that it is listening. */
-const LISTENING_MS = 250;
-/** Beyond this time of not listening, a request may have lain about, and its age is looked into. */
-const UNHEARD_MS = 20;
-
 /** Serves RPC for one instance of a service. */
 export class Responder {
   readonly runtime: Runtime;
@@ -62,14 +54,12 @@ export class Responder {
   readonly #methods = new Map<string, Method>();
   readonly #deadlines: Deadlines<Invocation>;
   readonly #responses: Responses;
-  readonly #lateness = new Lateness();
+  readonly #listening: Listening;
   readonly #shared: Limiter | undefined;
   readonly #running = new Set<Invocation>();
   readonly #idle: (() => void)[] = [];
   #subscriptions: Subscription[] = [];
   #inFlight = 0;
-  #heardAt = 0;
-  #listening: { cancel(): void } | undefined;
 
   constructor(runtime: Runtime, options: ResponderOptions) {
     this.runtime = runtime;
@@ -77,6 +67,7 @@ export class Responder {
     this.instanceId = options.instanceId;
     this.callFrom = options.callFrom;
     this.#options = options;
+    this.#listening = new Listening(runtime);
     this.#responses = new Responses(runtime, options.service);
     this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
     this.#shared = limiterOf(options.concurrency);
@@ -100,7 +91,7 @@ export class Responder {
   /** Subscribes every method. They stand on the server once the transport was flushed. */
   open(onError: (error: Error) => void): void {
     const { messaging } = this.runtime.transport;
-    this.#listen();
+    this.#listening.start();
     for (const method of this.#methods.values()) {
       const onMessage = (message: Message): void => this.#receive(method, message);
       this.#subscriptions.push(
@@ -153,15 +144,8 @@ export class Responder {
 
   /** Lets go of timers. */
   close(): void {
-    this.#listening?.cancel();
-    this.#listening = undefined;
+    this.#listening.stop();
     this.#responses.close();
-  }
-
-  #listen(): void {
-    const { clock } = this.runtime;
-    this.#heardAt = clock.monotonic();
-    this.#listening = clock.setTimer(LISTENING_MS, () => this.#listen());
   }
 
   #receiveDirect(message: Message): void {
@@ -177,8 +161,6 @@ export class Responder {
   #receive(method: Method, message: Message): void {
     const { clock } = this.runtime;
     const now = clock.monotonic();
-    const unheard = now - this.#heardAt;
-    this.#heardAt = now;
     let codec: Codec, request: RpcRequest;
     try {
       codec = codecOf(this.runtime, message.data);
@@ -188,8 +170,8 @@ export class Responder {
       method.measures.count("INVALID_REQUEST", 0);
       return;
     }
-    let budget = Math.min(request.timeoutMs, method.timeoutMs);
-    if (unheard > UNHEARD_MS) budget -= this.#age(message, request, unheard);
+    const budget = Math.min(request.timeoutMs, method.timeoutMs) -
+      this.#listening.age(message, request, now);
     const invocation = new Invocation(this, method, request, codec, message, now, now + budget);
     this.#inFlight++;
     this.#running.add(invocation);
@@ -310,19 +292,4 @@ export class Responder {
     if (text !== undefined) method.own.learn(text, request);
     return request;
   }
-
-  /** How long a request lay about before it was looked at, in milliseconds. */
-  #age(message: Message, request: RpcRequest, unheard: number): number {
-    const { clock, transport } = this.runtime;
-    const deadline = Number(transport.messaging.header(message, HEADER.deadline));
-    if (!Number.isFinite(deadline) || message.reply === undefined) return 0;
-    const sender = message.reply.slice(0, message.reply.lastIndexOf("."));
-    return this.#lateness.observe(sender, deadline - request.timeoutMs, clock.now(), unheard);
-  }
-}
-
-function limiterOf(concurrency: number): Limiter | undefined {
-  return concurrency === Infinity
-    ? undefined
-    : new Limiter(concurrency, concurrency * WAITING_PER_RUNNING);
 }

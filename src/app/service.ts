@@ -1,76 +1,21 @@
 // The service: handlers served under one name, from start() to stop().
 
-import { assertConcurrency, assertKeys, show } from "../domain/check.ts";
+import { assertKeys, show } from "../domain/check.ts";
 import { ClosedError } from "../domain/error.ts";
-import { assertInstanceId, assertServiceName } from "../domain/subject.ts";
-import { type Bus, type BusHealth, partsOf } from "./bus.ts";
+import { assertServiceName } from "../domain/subject.ts";
+import { partsOf } from "./bus.ts";
 import { callFrom, clientOf } from "./client.ts";
 import type { Call, Typed } from "./context.ts";
-import type { ServerMiddleware } from "./middleware.ts";
 import { Responder } from "./responder.ts";
 import type { RpcHandler } from "./rpc.ts";
 import type { Runtime } from "./runtime.ts";
-
-/** Where a service stands. */
-export type ServiceStatus =
-  | "initializing"
-  | "starting"
-  | "started"
-  | "stopping"
-  | "stopped"
-  | "failed";
-
-/** What runs as a service starts and stops. A hook of the start that throws makes the start fail. */
-export interface ServiceHooks {
-  /** Before the first handler is live. */
-  readonly onStart?: () => void | Promise<void>;
-  /** When every handler is live. */
-  readonly onStarted?: () => void | Promise<void>;
-  /** Before anything is taken down. */
-  readonly onStop?: () => void | Promise<void>;
-  /** When everything is down. */
-  readonly onStopped?: () => void | Promise<void>;
-}
-
-/** Options of {@linkcode createService}. */
-export interface ServiceOptions<Handlers extends readonly RpcHandler[] = readonly RpcHandler[]> {
-  /** The bus to serve on. */
-  readonly bus: Bus;
-  /** What is served. */
-  readonly handlers: Handlers;
-  /** The version of the service. @default {"0.0.0"} */
-  readonly version?: string;
-  /** The name of this instance, one subject token. @default {the service's name and random digits} */
-  readonly instanceId?: string;
-  /** Anything that others may want to know of this instance. @default {{}} */
-  readonly metadata?: Readonly<Record<string, unknown>>;
-  /** What runs as it starts and stops. */
-  readonly hooks?: ServiceHooks;
-  /** What runs around each call, the first outermost. @default {[]} */
-  readonly middleware?: readonly ServerMiddleware[];
-  /** How many calls run at once, all methods together; ten times as many may wait. @default {Infinity} */
-  readonly concurrency?: number;
-}
-
-/** Options of `service.stop()`. */
-export interface StopOptions {
-  /** How long handlers may go on before they are aborted, in milliseconds. @default {30000} */
-  readonly graceMs?: number;
-}
-
-/** How a service is doing. */
-export interface ServiceHealth {
-  /** Whether it serves: it is started and the bus is there. */
-  readonly ok: boolean;
-  /** Where it stands. */
-  readonly status: ServiceStatus;
-  /** How many calls run or wait here. */
-  readonly inFlight: number;
-  /** What the server refused, such as a subscription for want of permission. */
-  readonly error: Error | undefined;
-  /** How the bus is doing. */
-  readonly bus: BusHealth;
-}
+import {
+  checkServiceOptions,
+  type ServiceHealth,
+  type ServiceOptions,
+  type ServiceStatus,
+  type StopOptions,
+} from "./service_options.ts";
 
 /** A service: one instance of it, in this process. */
 export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHandler[]>
@@ -104,17 +49,6 @@ export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHa
   health(): Promise<ServiceHealth>;
 }
 
-const OPTIONS = [
-  "bus",
-  "handlers",
-  "version",
-  "instanceId",
-  "metadata",
-  "hooks",
-  "middleware",
-  "concurrency",
-];
-const HOOKS = ["onStart", "onStarted", "onStop", "onStopped"];
 /** How long handlers that were aborted have to notice, in milliseconds. */
 const ABORT_MS = 1_000;
 
@@ -140,7 +74,7 @@ export function createService<const Handlers extends readonly RpcHandler[]>(
   options: ServiceOptions<Handlers>,
 ): Service<Handlers> {
   assertServiceName(name);
-  checkOptions(name, options);
+  checkServiceOptions(name, options);
   const { runtime, caller } = partsOf(options.bus, `service "${name}"`);
   const instanceId = options.instanceId ?? `${name}-${runtime.random.spanId()}`;
   const invoker = {
@@ -183,6 +117,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #hurry: (() => void) | undefined;
+  #hurried = false;
 
   constructor(
     name: string,
@@ -230,12 +165,15 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
       );
     }
     // A second stop() that will not wait cuts the first one short.
-    if (this.#stopping !== undefined && graceMs === 0) this.#hurry?.();
+    if (this.#stopping !== undefined && graceMs === 0) {
+      this.#hurried = true;
+      this.#hurry?.();
+    }
     return this.#stopping ??= this.#stop(graceMs);
   }
 
   async health(): Promise<ServiceHealth> {
-    const bus = await partsHealth(this.#options.bus);
+    const bus = await this.#options.bus.health();
     return {
       ok: this.#status === "started" && bus.ok && this.#error === undefined,
       status: this.#status,
@@ -279,7 +217,10 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     // A start that is under way ends first; whether it failed is for whoever awaits it.
     await this.#starting?.catch(() => undefined);
     if (this.#status !== "started") {
-      if (this.#status === "initializing") this.#status = "stopped";
+      if (this.#status === "initializing") {
+        this.#responder.close();
+        this.#status = "stopped";
+      }
       return;
     }
     this.#status = "stopping";
@@ -291,7 +232,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
       logger.error(`The onStop hook of ${this.name} failed`, { error });
     }
     await this.#responder.drain();
-    if (!await this.#idleWithin(graceMs)) {
+    if (!await this.#idleWithin(this.#hurried ? 0 : graceMs)) {
       logger.warn(`${this.name} aborts what still runs`, { inFlight: this.#responder.inFlight });
       this.#responder.abort();
       await this.#idleWithin(ABORT_MS);
@@ -318,54 +259,8 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
   }
 
   #refused(error: Error): void {
-    this.#error = error;
+    // The first tells most: a user who may not serve is refused the subscriptions behind it too.
+    this.#error ??= error;
     this.#runtime.logger.error(`The server refused a subscription of ${this.name}`, { error });
-  }
-}
-
-function partsHealth(bus: Bus): Promise<BusHealth> {
-  return bus.health();
-}
-
-function checkOptions(name: string, options: ServiceOptions): void {
-  const where = `of service "${name}"`;
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `Cannot create service "${name}": options must be an object, not ${show(options)}`,
-    );
-  }
-  assertKeys(options, OPTIONS, where);
-  const { handlers, instanceId, version, hooks, concurrency, middleware } = options;
-  if (instanceId !== undefined) assertInstanceId(instanceId);
-  if (concurrency !== undefined) assertConcurrency(concurrency, `option "concurrency" ${where}`);
-  if (version !== undefined && typeof version !== "string") {
-    throw new TypeError(
-      `Cannot use ${show(version)} as option "version" ${where}: it must be a string`,
-    );
-  }
-  if (hooks !== undefined) assertKeys(hooks, HOOKS, `among the hooks ${where}`);
-  if (middleware !== undefined && !Array.isArray(middleware)) {
-    throw new TypeError(
-      `Cannot use ${
-        show(middleware)
-      } as option "middleware" ${where}: it must be an array of functions`,
-    );
-  }
-  if (!Array.isArray(handlers)) {
-    throw new TypeError(
-      `Cannot use ${show(handlers)} as option "handlers" ${where}: it must be an array`,
-    );
-  }
-  const seen = new Set<string>();
-  for (const handler of handlers as readonly RpcHandler[]) {
-    if (handler?.kind !== "rpc") {
-      throw new TypeError(`Cannot serve ${show(handler)} ${where}: a handler is what rpc() gives`);
-    }
-    if (seen.has(handler.method)) {
-      throw new TypeError(
-        `Cannot serve method "${handler.method}" ${where}: two handlers have that name`,
-      );
-    }
-    seen.add(handler.method);
   }
 }

@@ -2,6 +2,7 @@
 
 import { type Issue, ValidationError } from "./error.ts";
 import { show } from "./check.ts";
+import { assertShape } from "./shape.ts";
 
 /** What every message carries. */
 export interface Envelope {
@@ -38,9 +39,6 @@ export interface RpcResponse extends Envelope {
   /** What went wrong, for people; null on success. */
   readonly error: string | null;
 }
-
-/** How deep a body may nest, the envelope included. */
-export const MAX_DEPTH = 64;
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 const TIMESTAMP =
@@ -183,28 +181,6 @@ export interface FreshFields {
 /** Whether a value is an object with keys: no array, no null. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Refuses what no honest sender writes: bodies nested without end, and keys that would replace a prototype. */
-export function assertShape(value: unknown, depth: number): void {
-  if (typeof value !== "object" || value === null) return;
-  if (depth > MAX_DEPTH) {
-    throw new ValidationError(`Cannot read the body: it nests deeper than ${MAX_DEPTH} levels`);
-  }
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) {
-      const item: unknown = value[i];
-      if (typeof item === "object") assertShape(item, depth + 1);
-    }
-    return;
-  }
-  for (const key in value) {
-    if (key === "__proto__") {
-      throw new ValidationError('Cannot read the body: it has a key "__proto__"');
-    }
-    const item = (value as Record<string, unknown>)[key];
-    if (typeof item === "object") assertShape(item, depth + 1);
-  }
 }
 
 /** Reads the fields that all messages share, and gathers what is wrong. */

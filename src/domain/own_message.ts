@@ -1,6 +1,7 @@
 // Messages as this SDK itself writes them, read without parsing the envelope: only what differs from message to message.
 
-import { assertShape, isRecord, type RpcRequest } from "./message.ts";
+import { isRecord, type RpcRequest } from "./message.ts";
+import { assertShape } from "./shape.ts";
 
 const ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 const TIME = String

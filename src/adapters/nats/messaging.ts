@@ -24,10 +24,14 @@ interface RawMessage extends Msg {
 const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
-/** Core messaging over `connection`; `isConnected` says whether the server is there. */
+/**
+ * Core messaging over `connection`; `isConnected` says whether the server is there, `isClosed` whether it is over, which
+ * a connection that others use too does not show.
+ */
 export function createNatsMessaging(
   connection: NatsConnection,
   isConnected: () => boolean,
+  isClosed: () => boolean,
 ): Messaging {
   const decoder = new TextDecoder();
   const writer = createWriter(connection);
@@ -45,7 +49,7 @@ export function createNatsMessaging(
     },
     publish(subject, body, reply = "", headers = undefined) {
       if (!isConnected()) {
-        if (connection.isClosed()) {
+        if (isClosed() || connection.isClosed()) {
           throw new ClosedError(`Cannot publish to ${subject}: the bus is closed`);
         }
         throw new UnavailableError(
@@ -59,7 +63,10 @@ export function createNatsMessaging(
       assertFits(subject, body, block, maxPayload());
       send(connection, writer, subject, reply, block, body, headers);
     },
-    subscribe: (subject, options) => subscribe(connection, isConnected, subject, options),
+    subscribe(subject, options) {
+      if (isClosed()) throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
+      return subscribe(connection, isConnected, subject, options);
+    },
     async flush() {
       writer?.flush();
       try {

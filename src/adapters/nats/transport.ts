@@ -8,9 +8,13 @@ import { createNatsMessaging } from "./messaging.ts";
 /** How long closing may take: a server that stands still must not keep the process. */
 const CLOSE_MS = 5_000;
 
-/** What of a connection's insides tells at once, and not a tick later, that the server has gone. */
+/** What of a connection's insides is used where there is nothing public for it. */
 interface Internals {
-  readonly protocol?: { readonly connected?: boolean };
+  readonly protocol?: {
+    /** Tells at once, and not a tick later, that the server has gone. */
+    readonly connected?: boolean;
+    readonly transport?: { readonly socket?: { destroy?(): void } };
+  };
 }
 
 /** A transport over `connection`; `owned` says whether closing the one closes the other. */
@@ -21,7 +25,11 @@ export function createNatsTransport(
 ): Transport {
   const listeners = new Set<(status: BusStatus) => void>();
   const protocol = (connection as unknown as Internals).protocol;
-  let status: BusStatus = connection.isClosed() ? "closed" : "connected";
+  let status: BusStatus = connection.isClosed()
+    ? "closed"
+    : protocol?.connected === false
+    ? "reconnecting"
+    : "connected";
   let closing: Promise<void> | undefined;
   let server = describe(connection);
 
@@ -34,9 +42,12 @@ export function createNatsTransport(
     for (const listener of [...listeners]) listener(next);
   };
 
+  const events = connection.status();
   const watch = async (): Promise<void> => {
-    for await (const event of connection.status()) {
+    for await (const event of events) {
       if (event.type === "disconnect") change("reconnecting");
+      // nats.js would first wait for what is still to be written, which a server that stands still never reads.
+      else if (event.type === "staleConnection") protocol?.transport?.socket?.destroy?.();
       else if (event.type === "reconnect") {
         server = describe(connection);
         change("connected");
@@ -47,12 +58,11 @@ export function createNatsTransport(
   void connection.closed().then(() => change("closed"));
 
   const close = async (): Promise<void> => {
-    if (owned && !connection.isClosed()) {
-      // While the server is away there is nobody to drain to.
-      if (isConnected()) await within(CLOSE_MS, connection.drain());
-      if (!connection.isClosed()) await connection.close();
-    }
+    // While the server is away there is nobody to drain to.
+    if (isConnected()) await within(CLOSE_MS, owned ? connection.drain() : connection.flush());
+    if (owned && !connection.isClosed()) await connection.close();
     change("closed");
+    (events as { stop?(): void }).stop?.();
   };
 
   return {
@@ -63,7 +73,7 @@ export function createNatsTransport(
     get server() {
       return server;
     },
-    messaging: createNatsMessaging(connection, isConnected),
+    messaging: createNatsMessaging(connection, isConnected, () => status === "closed"),
     onStatus(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
