@@ -63,15 +63,23 @@ const MAX_PARKED = 10_000;
 /** For how long after an outage services may still be coming back: twice the longest wait between their attempts, and more. */
 const SETTLING_MS = 5_000;
 
+/** For how long at least the slot of a call without an answer is not used again, in milliseconds. */
+const REST_MS = 30_000;
+
 /** Sends requests and matches the answers. */
 export class Caller {
   readonly #runtime: Runtime;
-  readonly #pending = new Map<number, Outgoing>();
+  // By slot. No Map: under constant coming and going each of its tables keeps the next alive until a full collection.
+  readonly #pending: (Outgoing | undefined)[] = [];
   readonly #deadlines: Deadlines<Outgoing>;
   readonly #prefix: string;
   // Reply subjects are used again: the server keeps routes of the last few hundred subjects at hand, and looks up each
-  // new one the long way. A call that got no answer keeps its slot for good, so that a late answer meets nobody.
+  // new one the long way. The slot of a call that got no answer rests first, so that the server's late word that nobody
+  // listens, which names no call, does not end another one.
   readonly #free: number[] = [];
+  #resting: number[] = [];
+  #rested: number[] = [];
+  #restingSince = 0;
   #slots = 0;
   readonly #own = new OwnResults();
   #inbox: Subscription | undefined;
@@ -94,7 +102,7 @@ export class Caller {
 
   /** How many calls wait for their answers. */
   get inFlight(): number {
-    return this.#pending.size;
+    return this.#deadlines.size;
   }
 
   /** Whether the bus came back so lately that services may not have: nobody there means not yet. */
@@ -141,7 +149,7 @@ export class Caller {
         resolve(new Failure(away ? "away" : "malformed", error));
         return;
       }
-      this.#pending.set(slot, outgoing);
+      this.#pending[slot] = outgoing;
       this.#deadlines.add(outgoing);
       if (outgoing.signal !== undefined) this.#watch(outgoing, outgoing.signal);
     });
@@ -188,7 +196,7 @@ export class Caller {
       onError: (error) => {
         this.#inbox = undefined;
         this.#inboxError = error;
-        for (const pending of [...this.#pending.values()]) {
+        for (const pending of this.#deadlines.entries()) {
           this.#end(pending, new Failure("malformed", error), false);
         }
       },
@@ -197,7 +205,7 @@ export class Caller {
 
   #receive(message: Message): void {
     const slot = Number(message.subject.slice(this.#prefix.length));
-    const pending = this.#pending.get(slot);
+    const pending = this.#pending[slot];
     if (pending === undefined) return;
     if (message.data.length === 0 && this.#runtime.transport.messaging.isNoResponders(message)) {
       this.#end(pending, new Failure("nobody"), true);
@@ -228,13 +236,25 @@ export class Caller {
   }
 
   #end(pending: Outgoing, outcome: Answer | Failure, answered: boolean): void {
-    this.#pending.delete(pending.slot);
+    this.#pending[pending.slot] = undefined;
     this.#deadlines.remove(pending);
     if (answered) this.#free.push(pending.slot);
+    else this.#rest(pending.slot);
     if (pending.onAbort !== undefined) {
       pending.signal?.removeEventListener("abort", pending.onAbort);
     }
     pending.resolve?.(outcome);
+  }
+
+  #rest(slot: number): void {
+    const now = this.#runtime.clock.monotonic();
+    if (now - this.#restingSince >= REST_MS) {
+      for (const rested of this.#rested) this.#free.push(rested);
+      this.#rested = this.#resting;
+      this.#resting = [];
+      this.#restingSince = now;
+    }
+    this.#resting.push(slot);
   }
 
   #watch(pending: Outgoing, signal: AbortSignal): void {
@@ -260,7 +280,7 @@ export class Caller {
   }
 
   #broken(closed: boolean): void {
-    for (const pending of [...this.#pending.values()]) {
+    for (const pending of this.#deadlines.entries()) {
       if (closed) this.#end(pending, new Failure("closed"), false);
       else if (pending.repeatable) this.#end(pending, new Failure("lost"), false);
     }

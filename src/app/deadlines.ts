@@ -26,6 +26,16 @@ export class Deadlines<T extends Expiring> {
     this.#wheel.add(entry);
   }
 
+  /** How many are set. */
+  get size(): number {
+    return this.#wheel.size;
+  }
+
+  /** Every entry whose deadline is set. */
+  entries(): T[] {
+    return this.#wheel.entries();
+  }
+
   /** Calls it off. */
   remove(entry: T): void {
     this.#wheel.remove(entry);

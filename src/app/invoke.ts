@@ -92,20 +92,18 @@ const SETTLING_RETRY_MS = 100;
 const NO_PARAMS = Object.freeze({});
 const NO_OPTIONS: CallOptions = Object.freeze({});
 
-/** Calls a method. It rejects rather than throws. */
-export async function invoke(
+/** Calls a method. @throws {TypeError | RangeError} at once for options that cannot be. */
+export function invoke(
   invoker: Invoker,
   route: Route,
   params: unknown = NO_PARAMS,
   options: CallOptions = NO_OPTIONS,
 ): Promise<unknown> {
   const { runtime, origin, middleware } = invoker;
-  const { clock } = runtime;
   if (options !== NO_OPTIONS) checkOptions(options);
   const { timeoutMs = runtime.timeoutMs } = options;
-  const startedAt = clock.monotonic();
+  const startedAt = runtime.clock.monotonic();
   const limit = startedAt + timeoutMs;
-  const traceId = origin?.traceId ?? runtime.random.traceId();
   const span = runtime.tracer === undefined ? undefined : startSpan(runtime.tracer, route, origin);
   const job: Job = {
     invoker,
@@ -113,22 +111,12 @@ export async function invoke(
     options,
     startedAt,
     expiresAt: origin === undefined || limit < origin.expiresAt ? limit : origin.expiresAt,
-    traceId,
-    traceparent: span?.traceparent,
+    traceId: origin?.traceId ?? runtime.random.traceId(),
+    span,
   };
-  let outcome = "ok";
-  try {
-    return await (middleware.length === 0
-      ? attempts(job, params, options.headers)
-      : throughMiddleware(job, params, timeoutMs));
-  } catch (error) {
-    outcome = AegisError.is(error) ? error.code : options.signal?.aborted ? "CANCELLED" : "error";
-    span?.end(error);
-    throw error;
-  } finally {
-    route.measures.count(outcome, clock.monotonic() - startedAt);
-    if (outcome === "ok") span?.end();
-  }
+  return middleware.length === 0
+    ? attempts(job, params, options.headers)
+    : throughMiddleware(job, params, timeoutMs);
 }
 
 /** One call, whatever number of attempts it takes. */
@@ -139,7 +127,7 @@ interface Job {
   readonly startedAt: number;
   readonly expiresAt: number;
   readonly traceId: string;
-  readonly traceparent: string | undefined;
+  readonly span: Span | undefined;
 }
 
 function startSpan(tracer: Tracer, { service, method }: Route, origin: Origin | undefined): Span {
@@ -170,66 +158,77 @@ async function attempts(
   const { runtime, caller } = job.invoker;
   const { clock, transport } = runtime;
   const { signal, retry } = options;
-  if (!isRecord(params)) {
-    throw new TypeError(
-      `Cannot call ${service}.${method} with ${show(params)}: parameters must be an object`,
-    );
-  }
   let now = startedAt;
-  for (let attempt = 1;; attempt++) {
-    signal?.throwIfAborted();
-    if (expiresAt <= now) {
-      throw new TimeoutError(`${service}.${method} was not called: the time for it is over`);
+  try {
+    if (!isRecord(params)) {
+      throw new TypeError(
+        `Cannot call ${service}.${method} with ${show(params)}: parameters must be an object`,
+      );
     }
-    let failure: Failure | undefined;
-    if (transport.status !== "connected") {
-      failure = await caller.whenConnected(expiresAt, signal);
-      now = clock.monotonic();
-      if (failure === undefined) signal?.throwIfAborted();
-    }
-    let error: unknown;
-    if (failure === undefined) {
-      const outcome = await caller.send(outgoing(job, params, headers), now);
-      if (outcome instanceof Failure) failure = outcome;
-      else {
-        error = answerError(outcome, transport.messaging, service, method);
-        if (error === undefined) return outcome.result;
+    for (let attempt = 1;; attempt++) {
+      signal?.throwIfAborted();
+      if (expiresAt <= now) {
+        throw new TimeoutError(`${service}.${method} was not called: the time for it is over`);
       }
-    }
-    now = clock.monotonic();
-    if (failure !== undefined) {
-      // The connection broke between the look at it and the sending: nothing was sent, so it waits like any other.
-      if (failure.kind === "away" && transport.status === "reconnecting" && expiresAt > now) {
+      let failure: Failure | undefined;
+      if (transport.status !== "connected") {
         failure = await caller.whenConnected(expiresAt, signal);
         now = clock.monotonic();
-        if (failure === undefined) continue;
+        if (failure === undefined) signal?.throwIfAborted();
       }
-      // Nobody means not yet: after an outage services come back one by one.
-      if (failure.kind === "nobody" && retry !== false && caller.isSettling(now)) {
-        const wait = SETTLING_RETRY_MS * (0.5 + runtime.random.next());
-        if (now + wait < expiresAt) {
-          await pause(runtime, wait, signal);
-          now = clock.monotonic();
-          attempt--;
-          continue;
+      let error: unknown;
+      if (failure === undefined) {
+        const outcome = await caller.send(outgoing(job, params, headers), now);
+        if (outcome instanceof Failure) failure = outcome;
+        else {
+          error = answerError(outcome, transport.messaging, service, method);
+          if (error === undefined) {
+            job.route.measures.count("ok", clock.monotonic() - startedAt);
+            job.span?.end();
+            return outcome.result;
+          }
         }
       }
-      const away = transport.status !== "connected";
-      error = failureError(failure, service, method, expiresAt - startedAt, away);
+      now = clock.monotonic();
+      if (failure !== undefined) {
+        // The connection broke between the look at it and the sending: nothing was sent, so it waits like any other.
+        if (failure.kind === "away" && transport.status === "reconnecting" && expiresAt > now) {
+          failure = await caller.whenConnected(expiresAt, signal);
+          now = clock.monotonic();
+          if (failure === undefined) continue;
+        }
+        // Nobody means not yet: after an outage services come back one by one.
+        if (failure.kind === "nobody" && retry !== false && caller.isSettling(now)) {
+          const wait = SETTLING_RETRY_MS * (0.5 + runtime.random.next());
+          if (now + wait < expiresAt) {
+            await pause(runtime, wait, signal);
+            now = clock.monotonic();
+            attempt--;
+            continue;
+          }
+        }
+        const away = transport.status !== "connected";
+        error = failureError(failure, service, method, expiresAt - startedAt, away);
+      }
+      const policy = retry === undefined || retry === false ? REFUSED : resolveRetry(retry);
+      const wait = retryDelay(policy, attempt, runtime.random.next());
+      if (
+        attempt >= policy.attempts || now + wait >= expiresAt ||
+        !mayRetry(error, attempt, options, failure?.kind === "lost")
+      ) throw error;
+      await pause(runtime, wait, signal);
+      now = clock.monotonic();
     }
-    const policy = retry === undefined || retry === false ? REFUSED : resolveRetry(retry);
-    const wait = retryDelay(policy, attempt, runtime.random.next());
-    if (
-      attempt >= policy.attempts || now + wait >= expiresAt ||
-      !mayRetry(error, attempt, options, failure?.kind === "lost")
-    ) throw error;
-    await pause(runtime, wait, signal);
-    now = clock.monotonic();
+  } catch (error) {
+    const outcome = AegisError.is(error) ? error.code : signal?.aborted ? "CANCELLED" : "error";
+    job.route.measures.count(outcome, clock.monotonic() - startedAt);
+    job.span?.end(error);
+    throw error;
   }
 }
 
 function outgoing(
-  { invoker, route, options, expiresAt, traceId, traceparent }: Job,
+  { invoker, route, options, expiresAt, traceId, span }: Job,
   params: Readonly<Record<string, unknown>>,
   headers: Readonly<Record<string, string>> | undefined,
 ): Outgoing {
@@ -240,7 +239,7 @@ function outgoing(
     ? route
     : { service, method, subject: rpcInstanceSubject(service, method, instance) };
   const spanId = runtime.random.spanId();
-  const parent = traceparent ??
+  const parent = span?.traceparent ??
     (origin === undefined
       ? newTraceparent(traceId, spanId)
       : traceparentOf(traceId, spanId, origin.traceparent));

@@ -56,7 +56,6 @@ export class Responder {
   readonly #responses: Responses;
   readonly #listening: Listening;
   readonly #shared: Limiter | undefined;
-  readonly #running = new Set<Invocation>();
   readonly #idle: (() => void)[] = [];
   #subscriptions: Subscription[] = [];
   #inFlight = 0;
@@ -130,7 +129,7 @@ export class Responder {
 
   /** Aborts what is still in flight: its callers hear that the service has stopped. */
   abort(): void {
-    for (const invocation of [...this.#running]) {
+    for (const invocation of this.#deadlines.entries()) {
       const { method, begun } = invocation;
       this.#stop(
         invocation,
@@ -174,7 +173,6 @@ export class Responder {
       this.#listening.age(message, request, now);
     const invocation = new Invocation(this, method, request, codec, message, now, now + budget);
     this.#inFlight++;
-    this.#running.add(invocation);
     if (budget <= 0) return this.#expire(invocation);
     this.#deadlines.add(invocation);
     const entered = method.limiter?.enter(invocation) ?? "run";
@@ -260,11 +258,8 @@ export class Responder {
   #cancel(message: Message): void {
     // A look through all that run: calls are taken back seldom, and keeping them by id would cost every call.
     const id = new TextDecoder().decode(message.data);
-    let invocation: Invocation | undefined;
-    for (const other of this.#running) {
-      if (other.request.messageId === id) invocation = other;
-    }
-    if (invocation === undefined || invocation.ended) return;
+    const invocation = this.#deadlines.entries().find(({ request }) => request.messageId === id);
+    if (invocation === undefined) return;
     const { method } = invocation;
     this.#stop(
       invocation,
@@ -273,7 +268,6 @@ export class Responder {
   }
 
   #leave(invocation: Invocation): void {
-    this.#running.delete(invocation);
     this.#inFlight--;
     if (this.#inFlight > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();

@@ -33,6 +33,7 @@ const BRAND = Symbol.for("@aegis/sdk/error");
  * ```
  */
 export class AegisError extends Error {
+  /** The name of the class. */
   override name = "AegisError";
   /** What happened, for programs: `"TIMEOUT"`, or a handler's own, such as `"EMAIL_TAKEN"`. */
   readonly code: string;
@@ -67,6 +68,7 @@ export class AegisError extends Error {
  * ```
  */
 export class RpcError extends AegisError {
+  /** The name of the class. */
   override name = "RpcError";
   /** What the handler gave along, as JSON. */
   readonly data: unknown;
@@ -80,6 +82,7 @@ export class RpcError extends AegisError {
 
 /** The time for it was over. What was asked may have been done all the same. */
 export class TimeoutError extends AegisError {
+  /** The name of the class. */
   override name = "TimeoutError";
 
   /** Makes an error of code `TIMEOUT`. */
@@ -90,6 +93,7 @@ export class TimeoutError extends AegisError {
 
 /** Nobody serves it, whoever serves it takes no more, or the bus is away. It was not run, unless `details.sent` is true. */
 export class UnavailableError extends AegisError {
+  /** The name of the class. */
   override name = "UnavailableError";
 
   /** Makes an error of code `SERVICE_UNAVAILABLE`, or `BUSY` where the service has all the work that it takes. */
@@ -103,6 +107,7 @@ export class UnavailableError extends AegisError {
 
 /** A value is not what its schema, or the protocol, asks for. */
 export class ValidationError extends AegisError {
+  /** The name of the class. */
   override name = "ValidationError";
   /** What is wrong, and where. */
   readonly issues: readonly Issue[];
@@ -116,6 +121,7 @@ export class ValidationError extends AegisError {
 
 /** The instance that was asked is a stand-by, or its group has no leader at the moment. */
 export class NotActiveError extends AegisError {
+  /** The name of the class. */
   override name = "NotActiveError";
 
   /** Makes an error of code `NOT_ACTIVE`, or `ELECTING` while a leader is being elected. */
@@ -129,6 +135,7 @@ export class NotActiveError extends AegisError {
 
 /** A value has no encoding, bytes are no valid encoding, or a message is too large. */
 export class SerializationError extends AegisError {
+  /** The name of the class. */
   override name = "SerializationError";
 
   /** Makes an error of code `SERIALIZATION`, or `PAYLOAD_TOO_LARGE`. */
@@ -142,6 +149,7 @@ export class SerializationError extends AegisError {
 
 /** What was asked for was closed or stopped before. */
 export class ClosedError extends AegisError {
+  /** The name of the class. */
   override name = "ClosedError";
 
   /** Makes an error of code `CLOSED`. */

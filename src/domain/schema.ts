@@ -27,24 +27,24 @@ export function assertSchema(schema: unknown, where: string): void {
 }
 
 /**
- * What `schema` makes of `value`; a promise only where the schema is asynchronous.
+ * What `schema` makes of `value`, which an error calls `what()`; a promise only where the schema is asynchronous.
  *
  * @throws {ValidationError} with the schema's issues when the value does not fit.
  */
-export function validate(schema: Schema, value: unknown, what: string): unknown {
+export function validate(schema: Schema, value: unknown, what: () => string): unknown {
   const result = schema["~standard"].validate(value);
   return result instanceof Promise
     ? result.then((settled) => unwrap(settled, what))
     : unwrap(result, what);
 }
 
-function unwrap(result: StandardSchemaV1.Result<unknown>, what: string): unknown {
+function unwrap(result: StandardSchemaV1.Result<unknown>, what: () => string): unknown {
   if (result.issues === undefined) return result.value;
   const issues = result.issues.map(toIssue);
   const list = issues.map((issue) =>
     issue.path === undefined ? issue.message : `${issue.path.join(".")}: ${issue.message}`
   ).join("; ");
-  throw new ValidationError(`${what} does not validate: ${list}`, issues);
+  throw new ValidationError(`Cannot take ${what()}: ${list}`, issues);
 }
 
 function toIssue(issue: StandardSchemaV1.Issue): Issue {

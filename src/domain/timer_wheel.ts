@@ -58,6 +58,17 @@ export class TimerWheel<T extends Expiring> {
     this.#size--;
   }
 
+  /** Every entry whose deadline is set. */
+  entries(): T[] {
+    const entries: T[] = [];
+    for (const head of this.#slots) {
+      for (let entry = head.wheelNext!; entry !== head; entry = entry.wheelNext!) {
+        entries.push(entry as T);
+      }
+    }
+    return entries;
+  }
+
   /** Moves on to `now` and hands over each entry whose deadline is over. */
   advance(now: number, expire: (entry: T) => void): void {
     const target = Math.floor(now / WHEEL_TICK_MS);

@@ -12,7 +12,9 @@ export interface MemoryMessage extends Message {
 
 /** A subscription as the broker keeps it. */
 export interface Interest {
+  /** The subject that it listens to, with wildcards or without. */
   readonly pattern: string;
+  /** Its queue group, if it is of one. */
   readonly queue: string | undefined;
   /** Takes a message, whenever the broker's turn comes. */
   deliver(message: MemoryMessage): void;
