@@ -11,6 +11,7 @@ export type { ErrorOptions, Issue } from "./domain/error.ts";
 export type { Envelope } from "./domain/message.ts";
 export type { RetryPolicy } from "./domain/retry.ts";
 export type { InputOf, OutputOf, Schema } from "./domain/schema.ts";
+export type { StandardSchemaV1 } from "@standard-schema/spec";
 
 export { rpc } from "./app/rpc.ts";
 export type { RpcHandler, RpcOptions } from "./app/rpc.ts";
@@ -30,11 +31,13 @@ export type {
   CallArguments,
   CallOptions,
   Context,
+  HandlerOf,
   MethodOf,
   ParamsOf,
   ResultOf,
   ServiceClient,
   Typed,
+  TypesOf,
 } from "./app/context.ts";
 export type {
   ClientCall,
@@ -64,6 +67,6 @@ export type {
   Series,
   Summary,
 } from "./ports/metrics.ts";
-export type { ConnectOptions } from "./ports/options.ts";
+export type { ConnectOptions, NatsConnectionLike, TlsOptions } from "./ports/options.ts";
 export type { Span, SpanOptions, Tracer } from "./ports/tracer.ts";
 export type { BusStatus, ServerInfo, Transport, TransportKind } from "./ports/transport.ts";

@@ -3,6 +3,7 @@
 import { createMemoryTransport, memoryBroker } from "./adapters/memory/transport.ts";
 import { connectNats, type ConnectTools, type Dial } from "./adapters/nats/connect.ts";
 import { createNatsTransport } from "./adapters/nats/transport.ts";
+import { dialWebSocket } from "./adapters/nats/websocket.ts";
 import { asLogger } from "./adapters/system/as_logger.ts";
 import { createClock } from "./adapters/system/clock.ts";
 import { readEnvironment } from "./adapters/system/environment.ts";
@@ -20,7 +21,7 @@ import type { Codec } from "./ports/codec.ts";
 import type { ReadableMetrics } from "./ports/metrics.ts";
 import type { ConnectOptions } from "./ports/options.ts";
 import type { Transport, TransportKind } from "./ports/transport.ts";
-import { type NatsConnection, wsconnect } from "@nats-io/nats-core";
+import type { NatsConnection } from "@nats-io/nats-core";
 
 /** What an entry brings along. */
 export interface Entry {
@@ -81,7 +82,7 @@ async function open(
     case "memory":
       return createMemoryTransport(memoryBroker(resolved.servers[0]!));
     case "ws":
-      return await dial(wsconnect, "ws", entry, resolved);
+      return await dial(dialWebSocket, "ws", entry, resolved);
     case "nats":
       if (entry.dial === undefined) {
         throw new TypeError(

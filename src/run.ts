@@ -33,15 +33,20 @@ export async function run(...services: readonly Runnable[]): Promise<void> {
   let wake = (): void => {};
   const woken = new Promise<void>((resolve) => wake = resolve);
   const unsubscribe = onShutdown(() => {
-    if (signalled) { for (const service of services) void service.stop({ graceMs: 0 }); }
+    // What fails here fails again where it is awaited below.
+    if (signalled) { for (const service of services) service.stop({ graceMs: 0 }).catch(() => {}); }
     signalled = true;
     wake();
   });
   const started: Runnable[] = [];
   const stop = async (): Promise<void> => {
-    const stops = await Promise.allSettled(started.reverse().map((service) => service.stop()));
+    // One by one: the handlers of a later service may call an earlier one until they have finished.
+    const errors: unknown[] = [];
+    for (const service of started.reverse()) {
+      await service.stop().catch((error) => errors.push(error));
+    }
     unsubscribe();
-    for (const outcome of stops) if (outcome.status === "rejected") throw outcome.reason;
+    if (errors.length > 0) throw errors[0];
   };
   try {
     for (const service of services) {

@@ -11,6 +11,14 @@ export interface Typed<Handlers extends readonly RpcHandler[] = readonly RpcHand
   readonly "~handlers"?: Handlers;
 }
 
+/** The handlers of a service. */
+export type HandlerOf<S extends Typed> = NonNullable<S["~handlers"]>[number];
+
+/** The types of one method of a service. */
+export type TypesOf<S extends Typed, Method extends string> = NonNullable<
+  Extract<HandlerOf<S>, { readonly method: Method }>["~types"]
+>;
+
 /** The names of the methods of a service. */
 export type MethodOf<S extends Typed> = HandlerOf<S>["method"];
 
@@ -19,11 +27,6 @@ export type ParamsOf<S extends Typed, Method extends string> = TypesOf<S, Method
 
 /** What a method of a service gives. */
 export type ResultOf<S extends Typed, Method extends string> = TypesOf<S, Method>["result"];
-
-type HandlerOf<S extends Typed> = NonNullable<S["~handlers"]>[number];
-type TypesOf<S extends Typed, Method extends string> = NonNullable<
-  Extract<HandlerOf<S>, { readonly method: Method }>["~types"]
->;
 
 /** The arguments behind the method's name: the parameters may be left out where an empty object would do. */
 export type CallArguments<S extends Typed, Method extends string> = Record<string, never> extends

@@ -42,8 +42,6 @@ export interface RpcHandler<
   readonly "~types"?: { readonly params: Params; readonly result: Result };
 }
 
-type Awaitable<T> = T | Promise<T>;
-
 const OPTIONS = ["params", "result", "timeoutMs", "concurrency", "idempotent", "description"];
 
 /**
@@ -73,7 +71,7 @@ const OPTIONS = ["params", "result", "timeoutMs", "concurrency", "idempotent", "
  */
 export function rpc<const Method extends string, Result>(
   method: Method,
-  handler: (params: unknown, context: Context) => Awaitable<Result>,
+  handler: (params: unknown, context: Context) => Result | Promise<Result>,
 ): RpcHandler<Method, unknown, Result>;
 /** A handler with a schema for its result. */
 export function rpc<
@@ -83,7 +81,10 @@ export function rpc<
 >(
   method: Method,
   options: RpcOptions<ParamsSchema, ResultSchema> & { readonly result: ResultSchema },
-  handler: (params: OutputOf<ParamsSchema>, context: Context) => Awaitable<InputOf<ResultSchema>>,
+  handler: (
+    params: OutputOf<ParamsSchema>,
+    context: Context,
+  ) => InputOf<ResultSchema> | Promise<InputOf<ResultSchema>>,
 ): RpcHandler<Method, InputOf<ParamsSchema>, OutputOf<ResultSchema>>;
 /** A handler whose result is what it returns. */
 export function rpc<
@@ -93,7 +94,7 @@ export function rpc<
 >(
   method: Method,
   options: RpcOptions<ParamsSchema, undefined>,
-  handler: (params: OutputOf<ParamsSchema>, context: Context) => Awaitable<Result>,
+  handler: (params: OutputOf<ParamsSchema>, context: Context) => Result | Promise<Result>,
 ): RpcHandler<Method, InputOf<ParamsSchema>, Result>;
 export function rpc(
   method: string,

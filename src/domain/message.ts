@@ -85,7 +85,8 @@ export function responseValue(response: RpcResponse): Record<string, unknown> {
   return {
     ...envelopeValue(response),
     success: response.success,
-    result: response.result,
+    // What a handler that returns nothing gives is null; a codec would leave an undefined key out.
+    result: response.result ?? null,
     error: response.error,
   };
 }

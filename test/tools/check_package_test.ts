@@ -1,0 +1,55 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { test } from "node:test";
+import { checkExports } from "../../tools/check_exports.ts";
+import { checkManifest, jsrManifest, type Manifest } from "../../tools/check_manifest.ts";
+import { countTests } from "../../tools/test_counts.ts";
+
+const SOURCES = [`import * as v from "valibot";`, `import { internal } from "@a/b/internal";`];
+const DENO: Manifest = {
+  name: "@a/c",
+  version: "1.2.3",
+  license: "MIT",
+  exports: { ".": "./mod.ts" },
+  imports: { valibot: "npm:valibot@1", "@a/b": "npm:@a/b@1", zod: "npm:zod@4" },
+};
+
+test("jsrManifest() takes over what the published files import", () => {
+  const { name, version, imports } = jsrManifest(DENO, SOURCES);
+  deepStrictEqual([name, version], ["@a/c", "1.2.3"]);
+  deepStrictEqual(imports, { valibot: "npm:valibot@1", "@a/b": "npm:@a/b@1" });
+});
+
+test("checkManifest() names each difference, and a deno.json that publishes everything", () => {
+  const jsr = jsrManifest(DENO, SOURCES);
+  const { publish = {} } = jsr;
+  deepStrictEqual(checkManifest({ ...DENO, publish }, jsr, SOURCES), []);
+  const faults = checkManifest({ ...DENO, publish }, { ...jsr, version: "1.2.2" }, SOURCES);
+  strictEqual(faults.length, 1);
+  match(faults[0] ?? "", /version differs/);
+  match(checkManifest(DENO, jsr, SOURCES)[0] ?? "", /would publish tools and tests/);
+  strictEqual(checkManifest({ ...DENO, publish }, undefined, SOURCES).length, 6);
+});
+
+test("checkExports() names what is missing, and where the full entries differ", () => {
+  const exported = new Map([["mod.ts", ["a", "b"]], ["edge.ts", ["a"]], ["deno.ts", ["a", "b"]]]);
+  deepStrictEqual(checkExports(exported, { "mod.ts": ["a", "c"] }), [
+    "mod.ts does not export c",
+    "edge.ts does not export b, which another full entry exports",
+  ]);
+  deepStrictEqual(
+    checkExports(new Map(exported).set("edge.ts", ["b", "a"]), { "mod.ts": ["b"] }),
+    [],
+  );
+});
+
+test("countTests() reads the summaries of Deno, Node and Bun", () => {
+  const deno =
+    "x ... ok (1ms)\n\nFAILED | 3 passed (2 steps) | 1 failed | 2 ignored (1 step) (13ms)\n";
+  const node = "ℹ tests 8\nℹ suites 1\nℹ pass 4\nℹ fail 1\nℹ cancelled 1\nℹ skipped 2\n";
+  const bun =
+    "(pass) a [0.97ms]\n\n 3 pass\n 2 skip\n 1 fail\nRan 7 tests across 1 file. [26.00ms]\n";
+  deepStrictEqual(countTests(deno), { passed: 3, failed: 1 });
+  deepStrictEqual(countTests(node), { passed: 4, failed: 2 });
+  deepStrictEqual(countTests(bun), { passed: 3, failed: 1 });
+  strictEqual(countTests("error: Module not found"), undefined);
+});

@@ -1,0 +1,104 @@
+// The gate: every check and every test, in turn. `--all` goes on after a failure; `--npx` runs the README's
+// commands as they stand there.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { ENTRIES } from "./layers.ts";
+import { countTests } from "./test_counts.ts";
+
+interface Step {
+  readonly name: string;
+  /** The command; `deno` is the Deno that runs this. */
+  readonly command: readonly string[];
+  /** Whether its output ends with a test runner's summary. */
+  readonly tests?: boolean;
+}
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+const STEP_LIMIT_MS = 600_000;
+const DENO = process.argv.includes("--npx") ? ["npx", "-y", "deno@2"] : ["deno"];
+const DOCUMENTS = [...ENTRIES, "src", "README.md"].filter((path) => existsSync(`${ROOT}${path}`));
+
+const STEPS: readonly Step[] = [
+  { name: "install", command: ["deno", "install"] },
+  { name: "runtimes", command: ["deno", "run", "-A", "tools/runtime.ts"] },
+  { name: "servers", command: ["deno", "run", "-A", "tools/nats_binary.ts", "bookworm"] },
+  { name: "fmt", command: ["deno", "fmt", "--check"] },
+  { name: "lint", command: ["deno", "lint"] },
+  { name: "check", command: ["deno", "check"] },
+  { name: "doc lint", command: ["deno", "doc", "--lint", ...ENTRIES] },
+  { name: "layers", command: ["deno", "run", "-A", "tools/check_layers.ts"] },
+  { name: "exports", command: ["deno", "run", "-A", "tools/check_exports.ts"] },
+  { name: "manifest", command: ["deno", "run", "-A", "tools/check_manifest.ts"] },
+  { name: "demo", command: [...DENO, "task", "demo"] },
+  { name: "tests on Deno", command: [...DENO, "task", "test"], tests: true },
+  { name: "tests on Bun", command: ["deno", "task", "test:bun"], tests: true },
+  { name: "tests on Node", command: ["deno", "task", "test:node"], tests: true },
+  { name: "tests on the oldest server", command: ["deno", "task", "test:oldest"], tests: true },
+  { name: "doc tests", command: ["deno", "test", "-A", "--doc", ...DOCUMENTS], tests: true },
+  { name: "examples", command: ["deno", "run", "-A", "tools/run_examples.ts"] },
+  { name: "publish", command: ["deno", "publish", "--dry-run", "--allow-dirty"] },
+];
+
+interface Outcome {
+  readonly code: number;
+  readonly output: string;
+}
+
+function execute([program = "", ...args]: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = spawn(program === "deno" ? process.execPath : program, args, {
+      cwd: ROOT,
+      env: { ...process.env, NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "pipe"],
+      shell: process.platform === "win32" && program === "npx",
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => output += text);
+    }
+    const limit = setTimeout(() => {
+      output += `\nended after ${STEP_LIMIT_MS / 1000} s`;
+      child.kill("SIGKILL");
+    }, STEP_LIMIT_MS);
+    const done = (code: number) => {
+      clearTimeout(limit);
+      resolve({ code, output });
+    };
+    child.once("error", (error) => {
+      output += error.message;
+      done(1);
+    });
+    child.once("close", (code) => done(code ?? 1));
+  });
+}
+
+/** Runs the steps, up to the first that fails; the number of tests passed, and of tests or steps failed. */
+async function main(): Promise<{ passed: number; failed: number }> {
+  let passed = 0;
+  let failed = 0;
+  for (const { name, command, tests } of STEPS) {
+    const start = performance.now();
+    const { code, output } = await execute(command);
+    const seconds = `${((performance.now() - start) / 1000).toFixed(1)} s`;
+    const counts = tests ? countTests(output) : { passed: 0, failed: 0 };
+    passed += counts?.passed ?? 0;
+    if (
+      code === 0 && counts !== undefined && counts.failed === 0 && !(tests && counts.passed === 0)
+    ) {
+      console.log(`ok    ${name}, ${seconds}${tests ? `, ${counts.passed} passed` : ""}`);
+      continue;
+    }
+    const reason = code === 0 ? "no test is named as passed" : `exit code ${code}`;
+    console.log(`${output}\nFAIL  ${name}, ${seconds}: ${reason}\n      ${command.join(" ")}`);
+    failed += Math.max(1, counts?.failed ?? 0);
+    if (!process.argv.includes("--all")) break;
+  }
+  return { passed, failed };
+}
+
+const { passed, failed } = await main();
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
