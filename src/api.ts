@@ -10,8 +10,14 @@ export {
 export type { ErrorOptions, Issue } from "./domain/error.ts";
 export type { Envelope } from "./domain/message.ts";
 export type { RetryPolicy } from "./domain/retry.ts";
-export type { InputOf, OutputOf, Schema } from "./domain/schema.ts";
-export type { StandardSchemaV1 } from "@standard-schema/spec";
+export type {
+  InputOf,
+  OutputOf,
+  Schema,
+  SchemaIssue,
+  SchemaProps,
+  SchemaResult,
+} from "./domain/schema.ts";
 
 export { rpc } from "./app/rpc.ts";
 export type { RpcHandler, RpcOptions } from "./app/rpc.ts";

@@ -1,17 +1,48 @@
 // Schemas: Standard Schema, so that valibot, zod, arktype and others all fit.
 
-import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { type Issue, ValidationError } from "./error.ts";
 import { show } from "./check.ts";
+import { type Issue, ValidationError } from "./error.ts";
 
-/** A schema of any library that implements Standard Schema. */
-export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
+/**
+ * A schema of any library that implements Standard Schema 1, such as valibot, zod and arktype: the same type as
+ * `StandardSchemaV1` of `@standard-schema/spec`.
+ */
+export interface Schema<Input = unknown, Output = Input> {
+  /** What the library implements. */
+  readonly "~standard": SchemaProps<Input, Output>;
+}
+
+/** What a schema's library implements. */
+export interface SchemaProps<Input = unknown, Output = Input> {
+  /** The version of Standard Schema. */
+  readonly version: 1;
+  /** The library's name. */
+  readonly vendor: string;
+  /** Checks a value, at once or in time. */
+  readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+  /** Carries the types; it has no value. */
+  readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+}
+
+/** What came of a check: a value, or issues. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/** What is wrong with a value, as a schema's library says it. */
+export interface SchemaIssue {
+  /** What is wrong. */
+  readonly message: string;
+  /** Where. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
 
 /** What a schema takes. */
-export type InputOf<S> = S extends StandardSchemaV1<infer Input, unknown> ? Input : unknown;
+export type InputOf<S> = S extends Schema ? NonNullable<S["~standard"]["types"]>["input"] : unknown;
 
 /** What a schema makes of it. */
-export type OutputOf<S> = S extends StandardSchemaV1<unknown, infer Output> ? Output : unknown;
+export type OutputOf<S> = S extends Schema ? NonNullable<S["~standard"]["types"]>["output"]
+  : unknown;
 
 /** Checks that an option is a schema. @throws {TypeError} when it is none. */
 export function assertSchema(schema: unknown, where: string): void {
@@ -38,7 +69,7 @@ export function validate(schema: Schema, value: unknown, what: () => string): un
     : unwrap(result, what);
 }
 
-function unwrap(result: StandardSchemaV1.Result<unknown>, what: () => string): unknown {
+function unwrap(result: SchemaResult<unknown>, what: () => string): unknown {
   if (result.issues === undefined) return result.value;
   const issues = result.issues.map(toIssue);
   const list = issues.map((issue) =>
@@ -47,7 +78,7 @@ function unwrap(result: StandardSchemaV1.Result<unknown>, what: () => string): u
   throw new ValidationError(`Cannot take ${what()}: ${list}`, issues);
 }
 
-function toIssue(issue: StandardSchemaV1.Issue): Issue {
+function toIssue(issue: SchemaIssue): Issue {
   if (issue.path === undefined || issue.path.length === 0) return { message: issue.message };
   const path = issue.path.map((segment) => {
     const key = typeof segment === "object" ? segment.key : segment;
