@@ -9,7 +9,7 @@ import {
   UnavailableError,
   ValidationError,
 } from "../domain/error.ts";
-import { HEADER } from "../domain/header.ts";
+import { HEADER, readHeaderCode } from "../domain/header.ts";
 import { isRecord } from "../domain/message.ts";
 import type { Message, Messaging } from "../ports/messaging.ts";
 
@@ -44,6 +44,7 @@ export function failureError(
   failure: Failure,
   service: string,
   method: string,
+  instance: string | undefined,
   timeoutMs: number,
   away: boolean,
 ): unknown {
@@ -51,7 +52,9 @@ export function failureError(
   switch (failure.kind) {
     case "nobody":
       return new UnavailableError(
-        `Cannot call ${name}: nobody serves it; is an instance of "${service}" with a method "${method}" started?`,
+        instance === undefined
+          ? `Cannot call ${name}: nobody serves it; is an instance of "${service}" with a method "${method}" started?`
+          : `Cannot call ${name}: there is no instance "${instance}" of "${service}"`,
         { details: { service, method, sent: false } },
       );
     case "away":
@@ -97,27 +100,32 @@ export function answerError(
       isRecord(result) && result.success === false &&
       (result.error === "NOT_ACTIVE" || result.error === "ELECTING")
     ) {
-      return new NotActiveError(String(result.message ?? `${service} is not active`), {
+      const { message: text } = result;
+      return new NotActiveError(typeof text === "string" ? text : `${service} is not active`, {
         code: result.error,
+        details: { service, method, sent: false },
       });
     }
     return undefined;
   }
-  const code = messaging.header(message, HEADER.errorCode) ?? "INTERNAL_ERROR";
+  const code = readHeaderCode(messaging.header(message, HEADER.errorCode));
   const data = parseData(messaging.header(message, HEADER.errorData));
   const text = answer.error ?? "";
   const idempotent = messaging.header(message, HEADER.idempotent) === "1";
-  const details = { service, method, ...(idempotent ? { idempotent } : {}) };
+  const refused = messaging.header(message, HEADER.refused) === "1";
+  const details = {
+    service,
+    method,
+    sent: !refused,
+    ...(refused ? { refused } : {}),
+    ...(idempotent ? { idempotent } : {}),
+  };
   switch (code) {
     case "INVALID_REQUEST":
       return new ValidationError(text, Array.isArray(data) ? data : [], { details });
     case "SERVICE_UNAVAILABLE":
-      // It says so itself when the call had begun.
-      return new UnavailableError(text, {
-        details: { ...details, sent: isRecord(data) && data.sent === true, refused: true },
-      });
     case "BUSY":
-      return new UnavailableError(text, { code, details: { ...details, sent: false } });
+      return new UnavailableError(text, { code, details });
     case "TIMEOUT":
       return new TimeoutError(text, { details });
     case "NOT_ACTIVE":

@@ -4,7 +4,7 @@ import { show } from "../domain/check.ts";
 import type { BusStatus, ServerInfo, TransportKind } from "../ports/transport.ts";
 import type { ReadableMetrics } from "../ports/metrics.ts";
 import { Caller } from "./caller.ts";
-import { Routes } from "./invoke.ts";
+import { Routes } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** How a bus is doing. */

@@ -5,7 +5,7 @@ import { assertServiceName } from "../domain/subject.ts";
 import { type Bus, partsOf } from "./bus.ts";
 import type { Call, CallOptions, Origin, ServiceClient, Typed } from "./context.ts";
 import { invoke, type Invoker } from "./invoke.ts";
-import type { ClientMiddleware } from "./middleware.ts";
+import { assertMiddleware, type ClientMiddleware } from "./middleware.ts";
 
 /** Options of {@linkcode createClient}. */
 export interface ClientOptions {
@@ -55,7 +55,8 @@ export function createClient(options: ClientOptions): Client {
   }
   assertKeys(options, ["bus", "middleware"], "of a client");
   const { runtime, caller } = partsOf(options.bus, "a client");
-  const middleware = options.middleware ?? [];
+  const { middleware = [] } = options;
+  assertMiddleware(middleware, "of a client");
   return clientOf(
     { runtime, caller, middleware, source: runtime.name, origin: undefined },
     options.bus,

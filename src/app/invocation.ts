@@ -8,7 +8,8 @@ import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Call, Context, Origin } from "./context.ts";
 import type { Waiter } from "./limiter.ts";
-import type { Method, Responder } from "./responder.ts";
+import type { Method } from "./method.ts";
+import type { Responder } from "./responder.ts";
 
 /** A call from its arrival to the end of its handler. Much of it is made only when the handler asks for it. */
 export class Invocation implements Context, Expiring, Waiter, Origin {
@@ -19,6 +20,8 @@ export class Invocation implements Context, Expiring, Waiter, Origin {
   ended = false;
   /** Whether its handler was called. */
   begun = false;
+  /** Whether it has a turn at its method's limiter to give back. */
+  holdsTurn = false;
   readonly method: Method;
   readonly request: RpcRequest;
   readonly codec: Codec;
@@ -107,8 +110,9 @@ export class Invocation implements Context, Expiring, Waiter, Origin {
     return this.#call ??= this.#responder.callFrom(this);
   }
 
-  header(name: string): string | undefined {
-    return this.#responder.runtime.transport.messaging.header(this.#raw, name);
+  /** A function of its own, like `call`, so that it can be taken out of the context. */
+  get header(): (name: string) => string | undefined {
+    return (name) => this.#responder.runtime.transport.messaging.header(this.#raw, name);
   }
 
   /** Tells the handler that nobody waits for it any more. */
@@ -119,6 +123,6 @@ export class Invocation implements Context, Expiring, Waiter, Origin {
 
   /** Runs it, now that its turn has come. */
   begin(): void {
-    this.#responder.execute(this);
+    this.#responder.begin(this);
   }
 }

@@ -2,7 +2,13 @@
 
 import { assertKeys, assertTimeout, show } from "../domain/check.ts";
 import { AegisError, TimeoutError } from "../domain/error.ts";
-import { assertHeaders, newTraceparent, traceparentOf } from "../domain/header.ts";
+import {
+  assertHeaders,
+  HEADER,
+  newTraceparent,
+  traceIdOf,
+  traceparentOf,
+} from "../domain/header.ts";
 import { isRecord } from "../domain/message.ts";
 import {
   isSafeToRetry,
@@ -10,65 +16,17 @@ import {
   resolveRetry,
   retryDelay,
 } from "../domain/retry.ts";
-import {
-  assertInstanceId,
-  assertMethodName,
-  assertServiceName,
-  rpcInstanceSubject,
-  rpcSubject,
-} from "../domain/subject.ts";
+import { assertInstanceId, rpcInstanceSubject } from "../domain/subject.ts";
 import { answerError, Failure, failureError } from "./answer.ts";
 import { type Caller, Outgoing } from "./caller.ts";
 import type { CallOptions, Origin } from "./context.ts";
-import { Measures } from "./measures.ts";
 import { type ClientMiddleware, runThrough } from "./middleware.ts";
+import type { Timer } from "../ports/clock.ts";
 import type { Span, Tracer } from "../ports/tracer.ts";
+import type { Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
 const OPTIONS = ["timeoutMs", "signal", "retry", "idempotent", "instance", "headers"];
-const MAX_ROUTES = 10_000;
-
-/** A method that is called, checked and named once. */
-export interface Route {
-  readonly service: string;
-  readonly method: string;
-  readonly subject: string;
-  readonly measures: Measures;
-}
-
-/** Routes by name, made at the first call of each. */
-export class Routes {
-  readonly #runtime: Runtime;
-  #routes = new Map<string, Map<string, Route>>();
-  #size = 0;
-
-  constructor(runtime: Runtime) {
-    this.#runtime = runtime;
-  }
-
-  /** The route to a method. @throws {TypeError} when a name is none. */
-  get(service: string, method: string): Route {
-    return this.#routes.get(service)?.get(method) ?? this.#add(service, method);
-  }
-
-  #add(service: string, method: string): Route {
-    assertServiceName(service);
-    assertMethodName(method);
-    if (this.#size++ >= MAX_ROUTES) {
-      this.#routes = new Map();
-      this.#size = 1;
-    }
-    const route: Route = {
-      service,
-      method,
-      subject: rpcSubject(service, method),
-      measures: new Measures(this.#runtime.metrics, "client", service, method),
-    };
-    const methods = this.#routes.get(service) ?? new Map<string, Route>();
-    this.#routes.set(service, methods.set(method, route));
-    return route;
-  }
-}
 
 /** What all calls of a client, or of a handler, have in common. */
 export interface Invoker {
@@ -111,7 +69,8 @@ export function invoke(
     options,
     startedAt,
     expiresAt: origin === undefined || limit < origin.expiresAt ? limit : origin.expiresAt,
-    traceId: origin?.traceId ?? runtime.random.traceId(),
+    // A tracer's root span has a trace id of its own making, which the envelope then names too.
+    traceId: origin?.traceId ?? (span && traceIdOf(span.traceparent)) ?? runtime.random.traceId(),
     span,
   };
   return middleware.length === 0
@@ -138,15 +97,36 @@ function startSpan(tracer: Tracer, { service, method }: Route, origin: Origin | 
   });
 }
 
-function throughMiddleware(job: Job, params: unknown, timeoutMs: number): Promise<unknown> {
+/** Middleware spends the time of the call, and cannot keep it from ending. */
+async function throughMiddleware(job: Job, params: unknown, timeoutMs: number): Promise<unknown> {
   const { service, method } = job.route;
-  const headers = { ...job.options.headers };
-  const call = { service, method, params, headers, timeoutMs };
-  return runThrough(job.invoker.middleware, call, async () => {
+  const { clock } = job.invoker.runtime;
+  const call = { service, method, params, headers: { ...job.options.headers }, timeoutMs };
+  const result = runThrough(job.invoker.middleware, call, async () => {
     assertHeaders(call.headers);
     return await attempts(job, call.params, call.headers);
   });
+  let timer: Timer | undefined;
+  const over = new Promise<typeof OVER>((resolve) => {
+    timer = clock.setTimer(job.expiresAt - job.startedAt, () => resolve(OVER));
+  });
+  try {
+    const first = await Promise.race([result, over]);
+    if (first !== OVER) return first;
+    // The call itself ends at the same moment, and knows better than its middleware why.
+    const second = await Promise.race([result, Promise.resolve(OVER)]);
+    if (second !== OVER) return second;
+    throw new TimeoutError(
+      `${service}.${method} was not done within ${Math.round(timeoutMs)} ms, spent in middleware`,
+    );
+  } finally {
+    timer?.cancel();
+    // Whatever it comes to later, nobody waits for it.
+    result.catch(() => undefined);
+  }
 }
+
+const OVER = Symbol("over");
 
 /** Sends the call until it has an answer, or an error that is final. */
 async function attempts(
@@ -158,7 +138,8 @@ async function attempts(
   const { runtime, caller } = job.invoker;
   const { clock, transport } = runtime;
   const { signal, retry } = options;
-  let now = startedAt;
+  // Middleware has taken its time before.
+  let now = job.invoker.middleware.length === 0 ? startedAt : clock.monotonic();
   try {
     if (!isRecord(params)) {
       throw new TypeError(
@@ -183,7 +164,7 @@ async function attempts(
         else {
           error = answerError(outcome, transport.messaging, service, method);
           if (error === undefined) {
-            job.route.measures.count("ok", clock.monotonic() - startedAt);
+            job.route.measures.succeeded(clock.monotonic() - startedAt);
             job.span?.end();
             return outcome.result;
           }
@@ -208,7 +189,8 @@ async function attempts(
           }
         }
         const away = transport.status !== "connected";
-        error = failureError(failure, service, method, expiresAt - startedAt, away);
+        const total = expiresAt - startedAt;
+        error = failureError(failure, service, method, options.instance, total, away);
       }
       const policy = retry === undefined || retry === false ? REFUSED : resolveRetry(retry);
       const wait = retryDelay(policy, attempt, runtime.random.next());
@@ -221,7 +203,7 @@ async function attempts(
     }
   } catch (error) {
     const outcome = AegisError.is(error) ? error.code : signal?.aborted ? "CANCELLED" : "error";
-    job.route.measures.count(outcome, clock.monotonic() - startedAt);
+    job.route.measures.failed(outcome, clock.monotonic() - startedAt);
     job.span?.end(error);
     throw error;
   }
@@ -235,9 +217,16 @@ function outgoing(
   const { runtime, origin, source } = invoker;
   const { instance, signal, idempotent, retry } = options;
   const { service, method } = route;
+  const repeatable = idempotent === true && retry !== false;
   const to = instance === undefined
     ? route
     : { service, method, subject: rpcInstanceSubject(service, method, instance) };
+  const given = headers?.[HEADER.traceparent];
+  if (given !== undefined) {
+    // The caller goes on in a trace from elsewhere: the envelope names the same one.
+    const trace = { id: traceIdOf(given) ?? traceId, parent: given };
+    return new Outgoing(to, source, params, trace, expiresAt, { signal, headers, repeatable });
+  }
   const spanId = runtime.random.spanId();
   const parent = span?.traceparent ??
     (origin === undefined
@@ -246,7 +235,7 @@ function outgoing(
   return new Outgoing(to, source, params, { id: traceId, parent }, expiresAt, {
     signal,
     headers,
-    repeatable: idempotent === true && retry !== false,
+    repeatable,
   });
 }
 
@@ -282,10 +271,16 @@ function checkOptions(options: CallOptions): void {
     );
   }
   assertKeys(options, OPTIONS, "of a call");
-  const { timeoutMs, instance, headers, signal } = options as CallOptions;
+  const { timeoutMs, instance, headers, signal, retry, idempotent } = options as CallOptions;
   if (timeoutMs !== undefined) assertTimeout(timeoutMs, 'option "timeoutMs" of a call');
   if (instance !== undefined) assertInstanceId(instance);
   if (headers !== undefined) assertHeaders(headers);
+  if (retry !== undefined && retry !== false) resolveRetry(retry);
+  if (idempotent !== undefined && typeof idempotent !== "boolean") {
+    throw new TypeError(
+      `Cannot use ${show(idempotent)} as option "idempotent" of a call: it must be a boolean`,
+    );
+  }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(
       `Cannot use ${show(signal)} as option "signal" of a call: it must be an AbortSignal`,

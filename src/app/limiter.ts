@@ -6,8 +6,6 @@ export interface Waiter {
   readonly ended: boolean;
   /** Called when its turn has come. */
   begin(): void;
-  /** Called instead of `begin` when it has ended. */
-  skip?(): void;
 }
 
 /** Lets `limit` run at once and `maxWaiting` wait, first come, first served. */
@@ -32,10 +30,7 @@ export class Limiter {
     }
     if (this.#waiting.length - this.#head >= this.#maxWaiting) {
       // Those that gave up still stand in the queue: make room before turning anybody away.
-      this.#waiting = this.#waiting.slice(this.#head).filter((other) => {
-        if (other.ended) other.skip?.();
-        return !other.ended;
-      });
+      this.#waiting = this.#waiting.slice(this.#head).filter((other) => !other.ended);
       this.#head = 0;
       if (this.#waiting.length >= this.#maxWaiting) return "busy";
     }
@@ -54,10 +49,7 @@ export class Limiter {
         this.#waiting = this.#waiting.slice(this.#head);
         this.#head = 0;
       }
-      if (next.ended) {
-        next.skip?.();
-        continue;
-      }
+      if (next.ended) continue;
       next.begin();
       return;
     }

@@ -1,5 +1,6 @@
 // Middleware: what runs around every call, on either side.
 
+import { show } from "../domain/check.ts";
 import type { Context } from "./context.ts";
 
 /** A call as the middleware of a client sees it. */
@@ -48,6 +49,17 @@ export type ClientMiddleware = Middleware<ClientCall>;
 
 /** Middleware of `createService(name, { middleware })`. */
 export type ServerMiddleware = Middleware<ServerCall>;
+
+/** Checks middleware that a program gives. @throws {TypeError} when it is none. */
+export function assertMiddleware(middleware: unknown, where: string): void {
+  if (!Array.isArray(middleware) || !middleware.every((step) => typeof step === "function")) {
+    throw new TypeError(
+      `Cannot use ${
+        show(middleware)
+      } as option "middleware" ${where}: it must be an array of functions`,
+    );
+  }
+}
 
 /** Runs `call` through `middleware`, the first outermost, to `last`. */
 export function runThrough<Call>(

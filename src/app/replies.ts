@@ -79,7 +79,7 @@ export class Replies {
 
   #remember(reply: Reply): void {
     const size = reply.body.length;
-    if (size > MAX_RECENT_SIZE) return;
+    if (size > MAX_RECENT_SIZE || reply.expiresAt === 0) return;
     const index = this.#next % MAX_RECENT;
     this.#size += size - (this.#recent[index]?.body.length ?? 0);
     this.#recent[index] = reply;

@@ -8,7 +8,6 @@ import {
   ValidationError,
 } from "../domain/error.ts";
 import { readRequest, type RpcRequest } from "../domain/message.ts";
-import { OwnRequests } from "../domain/own_message.ts";
 import { rpcCancelSubject, rpcInstanceSubject, rpcQueue, rpcSubject } from "../domain/subject.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import type { Codec } from "../ports/codec.ts";
@@ -17,22 +16,12 @@ import { Deadlines } from "./deadlines.ts";
 import { Invocation } from "./invocation.ts";
 import { type Limiter, limiterOf } from "./limiter.ts";
 import { Listening } from "./listening.ts";
-import { Measures } from "./measures.ts";
+import { createMethod, type Method } from "./method.ts";
 import type { ServerMiddleware } from "./middleware.ts";
 import { Responses } from "./responses.ts";
 import type { RpcHandler } from "./rpc.ts";
 import { codecOf, type Runtime } from "./runtime.ts";
 import { runHandler } from "./run_handler.ts";
-
-/** A handler that is being served. */
-export interface Method {
-  readonly name: string;
-  readonly handler: RpcHandler;
-  readonly limiter: Limiter | undefined;
-  readonly timeoutMs: number;
-  readonly measures: Measures;
-  readonly own: OwnRequests;
-}
 
 /** How the responder of a service is set up. */
 export interface ResponderOptions {
@@ -71,14 +60,7 @@ export class Responder {
     this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
     this.#shared = limiterOf(options.concurrency);
     for (const handler of options.handlers) {
-      this.#methods.set(handler.method, {
-        name: handler.method,
-        handler,
-        limiter: limiterOf(handler.options.concurrency ?? Infinity),
-        timeoutMs: handler.options.timeoutMs ?? Infinity,
-        measures: new Measures(runtime.metrics, "server", options.service, handler.method),
-        own: new OwnRequests(handler.method),
-      });
+      this.#methods.set(handler.method, createMethod(runtime, options.service, handler));
     }
   }
 
@@ -166,7 +148,7 @@ export class Responder {
       request = this.#read(method, codec, message.data);
     } catch (error) {
       this.#responses.refuse(message, error);
-      method.measures.count("INVALID_REQUEST", 0);
+      method.measures.failed("INVALID_REQUEST", 0);
       return;
     }
     const budget = Math.min(request.timeoutMs, method.timeoutMs) -
@@ -180,22 +162,28 @@ export class Responder {
     else if (entered === "busy") this.#busy(invocation);
   }
 
+  /** Takes the turn of a call that has waited for it. */
+  begin(invocation: Invocation): void {
+    if (this.#isOver(invocation)) invocation.method.limiter?.leave();
+    else this.execute(invocation);
+  }
+
   /** Runs a call whose turn at its method's limiter has come. */
   execute(invocation: Invocation): void {
     const shared = this.#shared;
+    invocation.holdsTurn = true;
     if (shared === undefined) return void this.#run(invocation);
     const entered = shared.enter({
       get ended() {
         return invocation.ended;
       },
-      begin: () => void this.#run(invocation),
-      skip: () => invocation.method.limiter?.leave(),
+      begin: () => {
+        if (this.#isOver(invocation)) shared.leave();
+        else void this.#run(invocation);
+      },
     });
     if (entered === "run") void this.#run(invocation);
-    else if (entered === "busy") {
-      invocation.method.limiter?.leave();
-      this.#busy(invocation);
-    }
+    else if (entered === "busy") this.#busy(invocation);
   }
 
   async #run(invocation: Invocation): Promise<void> {
@@ -210,7 +198,6 @@ export class Responder {
       this.#finish(invocation, error);
     }
     this.#shared?.leave();
-    invocation.method.limiter?.leave();
     this.#leave(invocation);
   }
 
@@ -220,8 +207,10 @@ export class Responder {
     invocation.ended = true;
     this.#deadlines.remove(invocation);
     const { method, startedAt } = invocation;
-    const outcome = this.#responses.answer(invocation, error, result);
-    method.measures.count(outcome, this.runtime.clock.monotonic() - startedAt);
+    const code = this.#responses.answer(invocation, error, result);
+    const took = this.runtime.clock.monotonic() - startedAt;
+    if (code === undefined) method.measures.succeeded(took);
+    else method.measures.failed(code, took);
   }
 
   /** Ends a call early, for a reason that its handler is told if it has begun. */
@@ -229,6 +218,12 @@ export class Responder {
     this.#finish(invocation, error);
     if (invocation.begun) invocation.abort(error);
     else this.#leave(invocation);
+  }
+
+  /** Ends a call whose time was over before its turn came; the timer may come later than the turn. */
+  #isOver(invocation: Invocation): boolean {
+    if (invocation.expiresAt <= this.runtime.clock.monotonic()) this.#expire(invocation);
+    return invocation.ended;
   }
 
   #busy(invocation: Invocation): void {
@@ -268,6 +263,10 @@ export class Responder {
   }
 
   #leave(invocation: Invocation): void {
+    if (invocation.holdsTurn) {
+      invocation.holdsTurn = false;
+      invocation.method.limiter?.leave();
+    }
     this.#inFlight--;
     if (this.#inFlight > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();

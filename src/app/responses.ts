@@ -1,8 +1,8 @@
 // Responses: what a service answers, with what an error may tell of itself.
 
-import { AegisError, RpcError, ValidationError } from "../domain/error.ts";
-import { HEADER, headerJson } from "../domain/header.ts";
-import type { RpcResponse } from "../domain/message.ts";
+import { AegisError } from "../domain/error.ts";
+import { HEADER, headerCode, headerJson } from "../domain/header.ts";
+import { isRecord, type RpcResponse } from "../domain/message.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Invocation } from "./invocation.ts";
@@ -24,28 +24,27 @@ export class Responses {
     this.#replies = new Replies(runtime, service);
   }
 
-  /** Answers a call with its result or its error; what it gives is the outcome for the metrics. */
-  answer(invocation: Invocation, error: unknown, result: unknown): string {
+  /** Answers a call with its result or its error; gives the error's code, or undefined for a result. */
+  answer(invocation: Invocation, error: unknown, result: unknown): string | undefined {
     const { reply, codec, expiresAt } = invocation;
     if (error === undefined) {
-      if (reply === undefined || reply === "") return "ok";
+      if (reply === undefined || reply === "") return undefined;
       try {
         const body = encodeResponse(codec, this.#response(invocation, result, null));
         this.#replies.send(reply, body, undefined, expiresAt);
-        return "ok";
+        return undefined;
       } catch (cause) {
-        const message = `Cannot send the result of ${this.#name(invocation)}: ${
-          (cause as Error).message
-        }`;
+        const message = `Cannot send the result of ${this.#name(invocation)}: ${errorText(cause)}`;
         error = new AegisError("INTERNAL_ERROR", message, { cause });
       }
     }
-    const code = AegisError.is(error) ? error.code : "INTERNAL_ERROR";
+    const code = codeOf(error);
     if (code === "INTERNAL_ERROR") {
       invocation.log.error(`${this.#name(invocation)} failed`, { error });
     }
     if (reply !== undefined && reply !== "") {
       const headers = errorHeaders(error, code);
+      if (!invocation.begun) headers[HEADER.refused] = "1";
       if (invocation.method.handler.options.idempotent === true) headers[HEADER.idempotent] = "1";
       this.#sendError(reply, codec, this.#response(invocation, null, error), headers, expiresAt);
     }
@@ -58,24 +57,29 @@ export class Responses {
     logger.warn(`${this.#service} refused a message`, { subject: message.subject, error });
     if (message.reply === undefined || message.reply === "") return;
     let codec = this.#runtime.codec;
+    let request: unknown;
     try {
       codec = codecOf(this.#runtime, message.data);
+      request = codec.decode(message.data);
     } catch {
-      // An empty body, or an encoding that is not understood: the answer goes out in our own.
+      // An empty body, an encoding that is not understood, or no encoding at all: nothing to answer to but the subject.
     }
+    const { message_id: id, trace_id: trace, source } = isRecord(request) ? request : {};
     const response: RpcResponse = {
       messageId: random.uuid(),
-      traceId: random.traceId(),
-      correlationId: null,
+      traceId: typeof trace === "string" ? trace : random.traceId(),
+      correlationId: typeof id === "string" ? id : null,
       timestamp: clock.timestamp(),
       source: this.#service,
-      target: null,
+      target: typeof source === "string" ? source : null,
       success: false,
       result: null,
       error: errorText(error),
     };
-    const headers = errorHeaders(error, "INVALID_REQUEST");
-    this.#sendError(message.reply, codec, response, headers, clock.monotonic() + timeoutMs);
+    const headers = { ...errorHeaders(error, "INVALID_REQUEST"), [HEADER.refused]: "1" };
+    // An answer that names no request is not sent again: after an outage it could end another one.
+    const expiresAt = response.correlationId === null ? 0 : clock.monotonic() + timeoutMs;
+    this.#sendError(message.reply, codec, response, headers, expiresAt);
   }
 
   /** Lets go of what it keeps. */
@@ -116,22 +120,47 @@ export class Responses {
   }
 }
 
+/** The code of whatever a handler threw. */
+function codeOf(error: unknown): string {
+  try {
+    const code = AegisError.is(error) ? error.code as unknown : undefined;
+    return typeof code === "string" && code !== "" ? code : "INTERNAL_ERROR";
+  } catch {
+    // Something that throws when it is looked at.
+    return "INTERNAL_ERROR";
+  }
+}
+
 function errorHeaders(error: unknown, code: string): Record<string, string> {
-  const headers: Record<string, string> = {
-    [HEADER.errorCode]: code.replace(/[^\x21-\x7e]/g, "_").slice(0, 256) || "INTERNAL_ERROR",
-  };
-  let data: unknown;
-  if (error instanceof RpcError) data = error.data;
-  else if (error instanceof ValidationError) data = error.issues;
-  else if (AegisError.is(error) && error.details.sent === true) data = { sent: true };
-  const json = data === undefined ? undefined : headerJson(data, MAX_ERROR_DATA);
+  const headers: Record<string, string> = { [HEADER.errorCode]: headerCode(code) };
+  const json = headerJson(dataOf(error), MAX_ERROR_DATA);
   if (json !== undefined) headers[HEADER.errorData] = json;
   return headers;
 }
 
+/** What an error gives along. By shape: the error may come from another copy of this package. */
+function dataOf(error: unknown): unknown {
+  try {
+    if (!AegisError.is(error)) return undefined;
+    const { data, issues } = error as AegisError & { data?: unknown; issues?: unknown };
+    return data === undefined ? issues : data;
+  } catch {
+    // Something that throws when it is looked at.
+    return undefined;
+  }
+}
+
 /** The message of an error for its caller: no stack leaves the process, nor does one that somebody put into a message. */
 function errorText(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : String(error);
+  let text: string;
+  try {
+    const { message, name } = error as { message?: unknown; name?: unknown };
+    const isError = error instanceof Error || AegisError.is(error);
+    text = String(isError ? message || name || "An error without a message" : error);
+  } catch {
+    // Something that throws when it is looked at, or has no text.
+    text = "The handler threw something that cannot be shown";
+  }
   return text.split("\n").filter((line) => !/^\s*at\s.+[:(]/.test(line)).join("\n")
     .slice(0, MAX_ERROR_TEXT);
 }

@@ -82,7 +82,7 @@ function validate(schema: Schema, value: unknown, what: string, invocation: Invo
   return validateBy(
     schema,
     value,
-    () => `the ${what} of ${invocation.service}.${invocation.method.name}`,
+    () => `The ${what} of ${invocation.service}.${invocation.method.name}`,
   );
 }
 

@@ -1,9 +1,10 @@
 // Options of a service, and the checks of them.
 
 import { assertConcurrency, assertKeys, show } from "../domain/check.ts";
+import { isRecord } from "../domain/message.ts";
 import { assertInstanceId } from "../domain/subject.ts";
 import type { Bus, BusHealth } from "./bus.ts";
-import type { ServerMiddleware } from "./middleware.ts";
+import { assertMiddleware, type ServerMiddleware } from "./middleware.ts";
 import type { RpcHandler } from "./rpc.ts";
 
 /** Where a service stands. */
@@ -88,7 +89,7 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
     );
   }
   assertKeys(options, OPTIONS, where);
-  const { handlers, instanceId, version, hooks, concurrency, middleware } = options;
+  const { handlers, instanceId, version, hooks, concurrency, metadata } = options;
   if (instanceId !== undefined) assertInstanceId(instanceId);
   if (concurrency !== undefined) assertConcurrency(concurrency, `option "concurrency" ${where}`);
   if (version !== undefined && typeof version !== "string") {
@@ -96,14 +97,13 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
       `Cannot use ${show(version)} as option "version" ${where}: it must be a string`,
     );
   }
-  if (hooks !== undefined) assertKeys(hooks, HOOKS, `among the hooks ${where}`);
-  if (middleware !== undefined && !Array.isArray(middleware)) {
+  if (hooks !== undefined) assertHooks(hooks, where);
+  if (metadata !== undefined && !isRecord(metadata)) {
     throw new TypeError(
-      `Cannot use ${
-        show(middleware)
-      } as option "middleware" ${where}: it must be an array of functions`,
+      `Cannot use ${show(metadata)} as option "metadata" ${where}: it must be an object`,
     );
   }
+  if (options.middleware !== undefined) assertMiddleware(options.middleware, where);
   if (!Array.isArray(handlers)) {
     throw new TypeError(
       `Cannot use ${show(handlers)} as option "handlers" ${where}: it must be an array`,
@@ -120,5 +120,21 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
       );
     }
     seen.add(handler.method);
+  }
+}
+
+function assertHooks(hooks: unknown, where: string): void {
+  if (!isRecord(hooks)) {
+    throw new TypeError(
+      `Cannot use ${show(hooks)} as option "hooks" ${where}: it must be an object`,
+    );
+  }
+  assertKeys(hooks, HOOKS, `among the hooks ${where}`);
+  for (const [name, hook] of Object.entries(hooks)) {
+    if (hook !== undefined && typeof hook !== "function") {
+      throw new TypeError(
+        `Cannot use ${show(hook)} as hook "${name}" ${where}: it must be a function`,
+      );
+    }
   }
 }

@@ -2,6 +2,8 @@
 
 const WINDOW_MS = 60_000;
 const MAX_SENDERS = 10_000;
+/** Clocks are read in whole milliseconds, and one after the other. */
+const SLACK_MS = 5;
 
 /**
  * Estimates for how long a message waited between its sending and now.
@@ -37,9 +39,12 @@ export class Lateness {
       this.#offsets.get(sender) ?? Infinity,
       this.#previous.get(sender) ?? Infinity,
     );
-    this.#offsets.set(sender, Math.min(known, offset));
+    // Of this window alone: what an earlier one saw must be forgotten, or a clock that was set back looks late for good.
+    this.#offsets.set(sender, Math.min(this.#offsets.get(sender) ?? Infinity, offset));
     // Of a sender never heard before only this is known: clocks that agree, or a difference that waiting cannot explain.
-    if (known === Infinity) return offset >= 0 && offset <= unheard ? offset : 0;
+    if (known === Infinity) {
+      return offset >= 0 && offset <= unheard + SLACK_MS ? Math.min(offset, unheard) : 0;
+    }
     return Math.min(Math.max(0, offset - known), unheard);
   }
 }

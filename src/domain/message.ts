@@ -125,7 +125,8 @@ export function readRequest(body: unknown, fresh: FreshFields): RpcRequest {
     target: reader.target,
     method,
     params,
-    timeoutMs: timeout * 1_000,
+    // A number of seconds near the greatest would be infinite in milliseconds, which is no deadline.
+    timeoutMs: Math.min(timeout * 1_000, Number.MAX_SAFE_INTEGER),
   };
 }
 
@@ -150,8 +151,10 @@ export function readResponse(body: unknown, fresh: FreshFields): RpcResponse {
       else reader.wrong(key, "a string or null", value);
     } else reader.unknown(key);
   }
-  if (success === undefined) reader.wrong("success", "a boolean", success);
-  else if (success !== (error === null)) {
+  if (success === undefined) {
+    // Where it is there and wrong, that was said above.
+    if (!("success" in reader.body)) reader.wrong("success", "a boolean", success);
+  } else if (success !== (error === null)) {
     reader.wrong("error", success ? "null on success" : "a string on failure", error);
   }
   reader.check();

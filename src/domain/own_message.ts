@@ -63,7 +63,7 @@ export class OwnRequests {
       target: parties.target,
       method: this.#method,
       params,
-      timeoutMs: timeout * 1_000,
+      timeoutMs: Math.min(timeout * 1_000, Number.MAX_SAFE_INTEGER),
     };
   }
 

@@ -38,7 +38,7 @@ const LIMITS = {
  * @throws {TypeError} for a field that is none or of the wrong kind, {RangeError} for a number out of range.
  */
 export function resolveRetry(policy: RetryPolicy): ResolvedRetryPolicy {
-  if (typeof policy !== "object" || policy === null) {
+  if (typeof policy !== "object" || policy === null || Array.isArray(policy)) {
     throw new TypeError(`Cannot use ${show(policy)} as "retry": it must be a policy or false`);
   }
   for (const [key, value] of Object.entries(policy)) {
@@ -83,7 +83,9 @@ export function resolveRetry(policy: RetryPolicy): ResolvedRetryPolicy {
 
 /** The wait after failed attempt number `attempt` (from 1), in milliseconds. `random` is 0 ≤ n < 1. */
 export function retryDelay(policy: ResolvedRetryPolicy, attempt: number, random: number): number {
-  const full = Math.min(policy.maxDelayMs, policy.initialDelayMs * policy.factor ** (attempt - 1));
+  // After a thousand attempts the power is infinite, and no wait times infinity is no number.
+  const grown = policy.initialDelayMs * policy.factor ** (attempt - 1) || 0;
+  const full = Math.min(policy.maxDelayMs, grown);
   return full * (1 - policy.jitter * random);
 }
 
@@ -96,11 +98,11 @@ export function isSafeToRetry(error: unknown, idempotent: boolean): boolean {
   const repeatable = idempotent || error.details.idempotent === true;
   switch (error.code) {
     case "SERVICE_UNAVAILABLE":
-      return repeatable || error.details.sent !== true;
     case "BUSY":
     case "NOT_ACTIVE":
     case "ELECTING":
-      return true;
+      // A handler may have run and have thrown such an error of another service that it called.
+      return repeatable || error.details.sent !== true;
     case "INTERNAL_ERROR":
     case "TIMEOUT":
       return repeatable;

@@ -75,7 +75,7 @@ function unwrap(result: SchemaResult<unknown>, what: () => string): unknown {
   const list = issues.map((issue) =>
     issue.path === undefined ? issue.message : `${issue.path.join(".")}: ${issue.message}`
   ).join("; ");
-  throw new ValidationError(`Cannot take ${what()}: ${list}`, issues);
+  throw new ValidationError(`${what()} is not valid: ${list}`, issues);
 }
 
 function toIssue(issue: SchemaIssue): Issue {

@@ -81,9 +81,9 @@ export function createMemoryTransport(broker: MemoryBroker = new MemoryBroker())
     },
     header(message, name) {
       const { headers } = message as MemoryMessage;
-      // On the wire space around a value is no part of it.
+      // What a wire does to a value: space around it is no part of it, and half a surrogate pair has no bytes.
       return headers !== undefined && Object.hasOwn(headers, name)
-        ? headers[name]?.trim()
+        ? headers[name]?.trim().toWellFormed()
         : undefined;
     },
     isNoResponders: (message) => (message as MemoryMessage).status === 503,

@@ -1,0 +1,184 @@
+// A service that stops: it finishes what it has, takes no more, and does not wait for ever.
+
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { execFile } from "node:child_process";
+import process from "node:process";
+import { test } from "node:test";
+import { createClient, createService, rpc, type RpcError, UnavailableError } from "../../mod.ts";
+import { arrived, both, errorOf, hang, until } from "./buses.ts";
+
+const hello = rpc("hello", () => "hello");
+
+both("stop() waits for what runs and for what waits, and answers all of it", async (buses) => {
+  const gate = Promise.withResolvers<void>();
+  let running = 0;
+  const service = await buses.serve("shop", [
+    rpc("work", { concurrency: 2 }, async (params) => {
+      running++;
+      await gate.promise;
+      return params;
+    }),
+  ]);
+  const caller = createClient({ bus: buses.client });
+  const calls = Array.from({ length: 6 }, (_, n) => caller.call("shop", "work", { n }));
+  await until(() => running === 2);
+  let stopped = false;
+  const stopping = service.stop().then(() => stopped = true);
+  // It takes no more while it finishes what it has.
+  let code: unknown;
+  while (code !== "SERVICE_UNAVAILABLE") {
+    const error = await errorOf(caller.call("shop", "work", {}, { timeoutMs: 30, retry: false }));
+    code = (error as RpcError).code;
+  }
+  deepStrictEqual([service.status, stopped], ["stopping", false]);
+  gate.resolve();
+  deepStrictEqual(await Promise.all(calls), Array.from({ length: 6 }, (_, n) => ({ n })));
+  await stopping;
+  strictEqual(service.status, "stopped");
+});
+
+both("stop() aborts what runs longer than graceMs", async ({ client, serve }) => {
+  let reason: unknown;
+  let begun = false;
+  const service = await serve("shop", [
+    rpc("wait", async (_, { signal }) => {
+      begun = true;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      reason = signal.reason;
+    }),
+  ]);
+  const calling = errorOf(createClient({ bus: client }).call("shop", "wait"));
+  await until(() => begun);
+  const started = performance.now();
+  await service.stop({ graceMs: 50 });
+  const took = performance.now() - started;
+  ok(took >= 49 && took < 500, `${took} ms`);
+  ok(reason instanceof UnavailableError);
+  const error = await calling;
+  ok(error instanceof UnavailableError);
+  strictEqual(error.details.sent, true, "it was begun");
+});
+
+both("stop() does not wait for ever for a handler that does not listen", async (buses) => {
+  let begun = false;
+  const service = await buses.serve("shop", [
+    rpc("wait", () => {
+      begun = true;
+      return new Promise(() => {});
+    }),
+  ]);
+  const calling = errorOf(createClient({ bus: buses.client }).call("shop", "wait"));
+  await until(() => begun);
+  const started = performance.now();
+  await service.stop({ graceMs: 0 });
+  ok(performance.now() - started < 2_000);
+  ok(await calling instanceof UnavailableError);
+});
+
+both("a call that waited when its instance stopped goes to another one", async (buses) => {
+  const gate = Promise.withResolvers<void>();
+  const stopping = await buses.serve("shop", [
+    rpc("work", { concurrency: 1 }, () => gate.promise),
+  ], { instanceId: "old" });
+  const caller = createClient({ bus: buses.client });
+  const running = errorOf(caller.call("shop", "work"));
+  await arrived(buses);
+  const waiting = caller.call("shop", "work");
+  await arrived(buses);
+  await buses.serve("shop", [rpc("work", () => "new")], { instanceId: "new" });
+  await stopping.stop({ graceMs: 0 });
+  gate.resolve();
+  await running;
+  strictEqual(await waiting, "new");
+});
+
+both("stop() can be called again, and waits for the same stop", async ({ client, serve }) => {
+  const gate = Promise.withResolvers<void>();
+  let stops = 0;
+  let begun = false;
+  const service = await serve("shop", [
+    rpc("work", () => {
+      begun = true;
+      return gate.promise;
+    }),
+  ], { hooks: { onStop: () => void stops++ } });
+  const calling = createClient({ bus: client }).call("shop", "work");
+  await until(() => begun);
+  const all = [service.stop(), service.stop({ graceMs: 5_000 }), service[Symbol.asyncDispose]()];
+  gate.resolve();
+  await Promise.all(all);
+  await service.stop();
+  await calling;
+  strictEqual(stops, 1);
+});
+
+both(
+  "a second stop() that will not wait cuts the first one short",
+  async ({ client, server, serve }) => {
+    let begun = false;
+    const service = await serve("shop", [
+      rpc("work", (params, ctx) => {
+        begun = true;
+        return hang(params, ctx);
+      }),
+    ]);
+    const calling = errorOf(createClient({ bus: client }).call("shop", "work"));
+    await until(() => begun);
+    const started = performance.now();
+    const first = service.stop();
+    await arrived({ client, server });
+    await Promise.all([first, service.stop({ graceMs: 0 })]);
+    ok(performance.now() - started < 1_000);
+    ok(await calling instanceof UnavailableError);
+  },
+);
+
+both("stop() during start() waits for it and then stops", async ({ client, server }) => {
+  const service = createService("shop", { bus: server, handlers: [hello] });
+  const starting = service.start();
+  await service.stop();
+  await starting;
+  strictEqual(service.status, "stopped");
+  await rejects(createClient({ bus: client }).call("shop", "hello"), {
+    code: "SERVICE_UNAVAILABLE",
+  });
+});
+
+both("an onStop hook that throws does not keep the service up", async ({ serve, logs }) => {
+  const service = await serve("shop", [hello], {
+    hooks: {
+      onStop: () => {
+        throw new Error("no");
+      },
+    },
+  });
+  await service.stop();
+  strictEqual(service.status, "stopped");
+  ok(logs.some(({ level, message }) => level === "error" && message.includes("onStop")));
+});
+
+test("a process whose bus was closed ends, also when its service was not stopped", async () => {
+  const code = `
+    import { connect, createService, rpc } from "${new URL("../../mod.ts", import.meta.url)}";
+    const bus = await connect({ servers: "memory:" });
+    await createService("shop", { bus, handlers: [rpc("hello", () => "hello")] }).start();
+    await bus.close();
+    console.log("closed");
+  `;
+  const args = "Deno" in globalThis
+    ? ["eval", "--no-check", code]
+    : "Bun" in globalThis
+    ? ["-e", code]
+    : ["--input-type=module", "-e", code];
+  const { killed, output } = await new Promise<{ killed: boolean; output: string }>((resolve) =>
+    execFile(
+      process.execPath,
+      args,
+      { timeout: 3_000 },
+      (error, stdout, stderr) =>
+        resolve({ killed: error?.killed === true, output: stdout + stderr }),
+    )
+  );
+  ok(output.includes("closed"), output);
+  strictEqual(killed, false, "it did not end by itself");
+});

@@ -1,0 +1,156 @@
+import { match, ok, strictEqual } from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import process from "node:process";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { freePorts, type NatsServer, startNatsServer } from "../tools/nats_server.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const MAX_LINES = 60;
+const LIMIT_MS = 60_000;
+
+/** Each example that ends by itself and needs no server, and a line that it prints. */
+const ALONE: Readonly<Record<string, RegExp>> = {
+  "01_rpc.ts": /^one instance: \{ left: 95 \}$/m,
+  "02_errors.ts": /^not run: Cannot call nobody\.register: nobody serves it/m,
+  "03_deadline_and_cancel.ts": /^ {2}\{ rate: 1\.08 \} in 3 attempts$/m,
+  "04_middleware.ts": /^open-sesame \{ gold: 40, checkedBy: "cave-1" \}$/m,
+  "07_metrics_and_tracing.ts": /^span "server shop\/quote" in client shop\/quote$/m,
+  "demo.ts": /^ {2}→ orders is stopped, the bus is closed$/m,
+};
+const ELSEWHERE = [
+  "05_two_processes_client.ts",
+  "05_two_processes_service.ts",
+  "06_testing.ts",
+];
+
+const onDeno = "Deno" in globalThis;
+const skip = !onDeno;
+const why = onDeno ? "" : " (on Deno only: examples import the package by its name in deno.json)";
+
+let server: NatsServer | undefined;
+before(async () => {
+  if (onDeno) server = await startNatsServer();
+});
+after(() => server?.stop());
+
+interface Program {
+  /** What it has printed, on standard output and error. */
+  output(): string;
+  stop(signal: NodeJS.Signals): void;
+  /** Its exit code, when it has ended. */
+  readonly ended: Promise<number | null>;
+}
+
+/** Starts Deno; a program that takes too long is killed, which is no exit code. */
+function start(...args: readonly string[]): Program {
+  const child = spawn(process.execPath, args, {
+    cwd: fileURLToPath(ROOT),
+    env: { ...process.env, NO_COLOR: "1", AEGIS_SERVERS: "" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => output += text);
+  }
+  const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
+  const ended = new Promise<number | null>((resolve) =>
+    child.once("close", (code) => {
+      clearTimeout(limit);
+      resolve(code);
+    })
+  );
+  // Deno takes a program for killed once child.kill() was called, and then has no exit code of it.
+  const stop = (signal: NodeJS.Signals): void => void process.kill(child.pid!, signal);
+  return { output: () => output, stop, ended };
+}
+
+function example(name: string, ...args: readonly string[]): Program {
+  return start("run", "-A", `examples/${name}`, ...args);
+}
+
+async function printed(program: Program, line: RegExp): Promise<void> {
+  for (const until = Date.now() + LIMIT_MS; !line.test(program.output());) {
+    ok(Date.now() < until, `not printed: ${line}\n${program.output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+for (const [name, line] of Object.entries(ALONE)) {
+  for (const place of ["memory", "a server"]) {
+    test(`examples/${name} runs on ${place}${why}`, { skip }, async () => {
+      const args = name === "demo.ts" ? ["--servers"] : [];
+      const program = example(name, ...args, place === "memory" ? "memory:" : server!.url);
+      strictEqual(await program.ended, 0, program.output());
+      match(program.output(), line);
+    });
+  }
+}
+
+test(`examples without an argument run embedded${why}`, { skip }, async () => {
+  for (const name of ["01_rpc.ts", "demo.ts"]) {
+    const program = example(name);
+    strictEqual(await program.ended, 0, program.output());
+    match(program.output(), ALONE[name]!);
+  }
+});
+
+test(`examples/05 in two processes, the service ended by SIGTERM${why}`, { skip }, async () => {
+  const service = example("05_two_processes_service.ts", server!.url);
+  try {
+    await printed(service, /greeter has started/);
+    const client = example("05_two_processes_client.ts", server!.url);
+    strictEqual(await client.ended, 0, client.output());
+    match(client.output(), /^Hello, Katherine \(from greeter-[0-9a-f]{16}\)$/m);
+  } finally {
+    service.stop("SIGTERM");
+  }
+  strictEqual(await service.ended, 0, service.output());
+  match(service.output(), /^every call that was taken is answered$/m);
+});
+
+test(`examples/06_testing.ts passes its tests${why}`, { skip }, async () => {
+  const program = start("test", "-A", "examples/06_testing.ts");
+  strictEqual(await program.ended, 0, program.output());
+  match(program.output(), /2 passed \| 0 failed/);
+});
+
+test(
+  `the demo names the server that is not there, and how to start one${why}`,
+  { skip },
+  async () => {
+    const [port] = await freePorts(1);
+    const program = example("demo.ts", "--servers", `nats://127.0.0.1:${port}`);
+    strictEqual(await program.ended, 1, program.output());
+    match(program.output(), new RegExp(`127\\.0\\.0\\.1:${port}: connection refused`));
+    match(program.output(), /Start one with: nats-server -js/);
+  },
+);
+
+test(`the demo prints every step with its code and its outcome${why}`, { skip }, async () => {
+  const program = example("demo.ts");
+  await program.ended;
+  const steps = program.output().split(/^\d+\. /m).slice(1);
+  ok(steps.length >= 10);
+  for (const step of steps) match(step, /^.+\n\n {5}\S[^]*\n {2}→ \S/);
+});
+
+test(`the demo says what options it has${why}`, { skip }, async () => {
+  const help = example("demo.ts", "--help");
+  strictEqual(await help.ended, 0);
+  match(help.output(), /--servers nats:\/\/localhost:4222/);
+  const wrong = example("demo.ts", "--server", "memory:");
+  strictEqual(await wrong.ended, 1);
+  match(wrong.output(), /'--server'/);
+});
+
+test("every example is run by a test, and the numbered ones are short", async () => {
+  const names = (await readdir(new URL("examples/", ROOT))).sort();
+  strictEqual(names.join(), [...Object.keys(ALONE), ...ELSEWHERE].sort().join());
+  for (const name of names.filter((name) => /^\d/.test(name))) {
+    const text = await readFile(new URL(`examples/${name}`, ROOT), "utf8");
+    const lines = text.trimEnd().split("\n").length;
+    ok(lines <= MAX_LINES, `examples/${name} has ${lines} lines, allowed are ${MAX_LINES}`);
+  }
+});
