@@ -20,7 +20,7 @@ export type {
 } from "./domain/schema.ts";
 
 export { rpc } from "./app/rpc.ts";
-export type { RpcHandler, RpcOptions } from "./app/rpc.ts";
+export type { Frozen, RpcHandler, RpcOptions } from "./app/rpc.ts";
 export { createService } from "./app/service.ts";
 export type { Service } from "./app/service.ts";
 export type {

@@ -25,7 +25,9 @@ export class Listening {
 
   /** Begins. */
   start(): void {
-    const { clock } = this.#runtime;
+    const { clock, transport } = this.#runtime;
+    // A bus that was closed under a service must not keep the process.
+    if (transport.status === "closed") return;
     this.#heardAt = clock.monotonic();
     this.#timer = clock.setTimer(LISTENING_MS, () => this.start());
   }

@@ -10,6 +10,8 @@ import { Replies } from "./replies.ts";
 import { codecOf, encodeResponse, type Runtime } from "./runtime.ts";
 
 const MAX_ERROR_DATA = 64 * 1024;
+/** The text of an error whose own does not fit a message. */
+const SHORTENED = "The error is too large to be sent";
 const MAX_ERROR_TEXT = 4 * 1024;
 
 /** Writes the answers of one service. */
@@ -97,6 +99,13 @@ export class Responses {
     try {
       this.#replies.send(reply, encodeResponse(codec, response), headers, expiresAt);
     } catch (error) {
+      if (AegisError.is(error, "PAYLOAD_TOO_LARGE") && response.error !== SHORTENED) {
+        // Better an error without its data and text than a caller that waits for it in vain.
+        const { [HEADER.errorData]: data, ...rest } = headers;
+        const error = data === undefined ? SHORTENED : response.error;
+        this.#sendError(reply, codec, { ...response, error }, rest, expiresAt);
+        return;
+      }
       this.#runtime.logger.error(`${this.#service} could not answer`, { error });
     }
   }

@@ -42,6 +42,11 @@ export interface RpcHandler<
   readonly "~types"?: { readonly params: Params; readonly result: Result };
 }
 
+/** A value that may be read only, so that the literals in what a handler returns keep their types. */
+export type Frozen<T> = T extends (...args: never[]) => unknown ? T
+  : T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+  : T;
+
 const OPTIONS = ["params", "result", "timeoutMs", "concurrency", "idempotent", "description"];
 
 /**
@@ -77,6 +82,7 @@ export function rpc<const Method extends string, Result>(
 export function rpc<
   const Method extends string,
   ResultSchema extends Schema,
+  const Returned extends Frozen<InputOf<ResultSchema>>,
   ParamsSchema extends Schema<object, unknown> | undefined = undefined,
 >(
   method: Method,
@@ -84,7 +90,7 @@ export function rpc<
   handler: (
     params: OutputOf<ParamsSchema>,
     context: Context,
-  ) => InputOf<ResultSchema> | Promise<InputOf<ResultSchema>>,
+  ) => Returned | Promise<Returned>,
 ): RpcHandler<Method, InputOf<ParamsSchema>, OutputOf<ResultSchema>>;
 /** A handler whose result is what it returns. */
 export function rpc<
