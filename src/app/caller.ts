@@ -9,7 +9,7 @@ import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import { Answer, Failure } from "./answer.ts";
 import { Deadlines } from "./deadlines.ts";
-import { codecOf, encodeRequest, type Runtime } from "./runtime.ts";
+import { codecOf, encodeRequest, type Runtime, textOf } from "./runtime.ts";
 
 /** One call on its way. It stands in the timer wheel by itself, so that a call is one object. */
 export class Outgoing implements Expiring {
@@ -207,7 +207,7 @@ export class Caller {
     const slot = Number(message.subject.slice(this.#prefix.length));
     const pending = this.#pending[slot];
     if (pending === undefined) return;
-    if (message.data.length === 0 && this.#runtime.transport.messaging.isNoResponders(message)) {
+    if (this.#runtime.transport.messaging.isNoResponders(message)) {
       this.#end(pending, new Failure("nobody"), true);
       return;
     }
@@ -223,8 +223,8 @@ export class Caller {
 
   /** The answer to call `id`; undefined when it answers an earlier call that used the same slot, and has come twice. */
   #read(message: Message, id: string): Answer | undefined {
-    const codec = codecOf(this.#runtime, message.data);
-    const text = codec.text?.(message.data);
+    const codec = codecOf(this.#runtime, message);
+    const text = textOf(codec, message);
     const own = text === undefined ? undefined : this.#own.read(text, id);
     if (own !== undefined) return new Answer(message, true, own.result, null);
     const response = readResponse(codec.decode(message.data), this.#runtime.fresh);

@@ -20,8 +20,8 @@ import { createMethod, type Method } from "./method.ts";
 import type { ServerMiddleware } from "./middleware.ts";
 import { Responses } from "./responses.ts";
 import type { RpcHandler } from "./rpc.ts";
-import { codecOf, type Runtime } from "./runtime.ts";
-import { runHandler } from "./run_handler.ts";
+import { codecOf, type Runtime, textOf } from "./runtime.ts";
+import { isThenable, runHandler } from "./run_handler.ts";
 
 /** How the responder of a service is set up. */
 export interface ResponderOptions {
@@ -144,8 +144,8 @@ export class Responder {
     const now = clock.monotonic();
     let codec: Codec, request: RpcRequest;
     try {
-      codec = codecOf(this.runtime, message.data);
-      request = this.#read(method, codec, message.data);
+      codec = codecOf(this.runtime, message);
+      request = this.#read(method, codec, message);
     } catch (error) {
       this.#responses.refuse(message, error);
       method.measures.failed("INVALID_REQUEST", 0);
@@ -172,31 +172,43 @@ export class Responder {
   execute(invocation: Invocation): void {
     const shared = this.#shared;
     invocation.holdsTurn = true;
-    if (shared === undefined) return void this.#run(invocation);
+    if (shared === undefined) return this.#run(invocation);
     const entered = shared.enter({
       get ended() {
         return invocation.ended;
       },
       begin: () => {
         if (this.#isOver(invocation)) shared.leave();
-        else void this.#run(invocation);
+        else this.#run(invocation);
       },
     });
-    if (entered === "run") void this.#run(invocation);
+    if (entered === "run") this.#run(invocation);
     else if (entered === "busy") this.#busy(invocation);
   }
 
-  async #run(invocation: Invocation): Promise<void> {
+  #run(invocation: Invocation): void {
     invocation.begun = true;
-    let error: unknown;
+    let result: unknown;
     try {
-      const { middleware } = this.#options;
-      const result = await runHandler(this.runtime, invocation, middleware);
-      this.#finish(invocation, undefined, result);
-    } catch (thrown) {
-      error = thrown ?? new Error("The handler threw nothing");
-      this.#finish(invocation, error);
+      result = runHandler(this.runtime, invocation, this.#options.middleware);
+    } catch (error) {
+      this.#failed(invocation, error);
+      return;
     }
+    if (isThenable(result)) {
+      Promise.resolve(result).then(
+        (settled) => this.#done(invocation, undefined, settled),
+        (error) => this.#failed(invocation, error),
+      );
+    } else this.#done(invocation, undefined, result);
+  }
+
+  #failed(invocation: Invocation, error: unknown): void {
+    this.#done(invocation, error ?? new Error("The handler threw nothing"), undefined);
+  }
+
+  #done(invocation: Invocation, error: unknown, result: unknown): void {
+    this.#finish(invocation, error, result);
     this.#shared?.leave();
     this.#leave(invocation);
   }
@@ -272,11 +284,11 @@ export class Responder {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #read(method: Method, codec: Codec, body: Uint8Array): RpcRequest {
-    const text = codec.text?.(body);
+  #read(method: Method, codec: Codec, message: Message): RpcRequest {
+    const text = textOf(codec, message);
     const own = text === undefined ? undefined : method.own.read(text);
     if (own !== undefined) return own;
-    const request = readRequest(codec.decode(body), this.runtime.fresh);
+    const request = readRequest(codec.decode(message.data), this.runtime.fresh);
     if (request.method !== method.name) {
       throw new ValidationError(
         `Cannot call ${this.service}.${method.name}: the body names the method "${request.method}"`,

@@ -61,7 +61,7 @@ export class Responses {
     let codec = this.#runtime.codec;
     let request: unknown;
     try {
-      codec = codecOf(this.#runtime, message.data);
+      codec = codecOf(this.#runtime, message);
       request = codec.decode(message.data);
     } catch {
       // An empty body, an encoding that is not understood, or no encoding at all: nothing to answer to but the subject.

@@ -8,36 +8,62 @@ import { runThrough, type ServerMiddleware } from "./middleware.ts";
 import type { Span, Tracer } from "../ports/tracer.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** The validated result of the handler. @throws what the handler threw, or the reason why its result is none. */
-export async function runHandler(
-  runtime: Runtime,
+/**
+ * The validated result of the handler, or a promise of it where the handler, a schema or a middleware is asynchronous:
+ * each promise in between would cost every call turns of the queue.
+ *
+ * @throws what the handler threw, or the reason why its result is none, unless a promise rejects with it.
+ */
+export function runHandler(
+  { tracer }: Runtime,
+  invocation: Invocation,
+  middleware: readonly ServerMiddleware[],
+): unknown {
+  return tracer === undefined
+    ? checkParams(invocation, middleware)
+    : runTraced(tracer, invocation, middleware);
+}
+
+async function runTraced(
+  tracer: Tracer,
   invocation: Invocation,
   middleware: readonly ServerMiddleware[],
 ): Promise<unknown> {
-  const { handler } = invocation.method;
-  const { params: paramsSchema, result: resultSchema } = handler.options;
-  const span = runtime.tracer === undefined ? undefined : startSpan(runtime.tracer, invocation);
+  const span = startSpan(tracer, invocation);
   try {
-    let params: unknown = invocation.request.params;
-    if (paramsSchema !== undefined) {
-      params = validate(paramsSchema, params, "parameters", invocation);
-      if (params instanceof Promise) params = await params;
-    }
-    let result = middleware.length === 0
-      ? handler.run(params as never, invocation)
-      : runMiddleware(invocation, middleware, params);
-    // Awaiting a plain value would cost a turn of the queue, and most schemas give one.
-    if (isThenable(result)) result = await result;
-    if (resultSchema !== undefined) {
-      result = checkResult(resultSchema, result, invocation);
-      if (result instanceof Promise) result = await result;
-    }
-    span?.end();
+    const result = await checkParams(invocation, middleware);
+    span.end();
     return result;
   } catch (error) {
-    span?.end(error);
+    span.end(error);
     throw error;
   }
+}
+
+function checkParams(invocation: Invocation, middleware: readonly ServerMiddleware[]): unknown {
+  const { params } = invocation.request;
+  const { params: schema } = invocation.method.handler.options;
+  if (schema === undefined) return run(invocation, middleware, params);
+  const checked = validate(schema, params, "parameters", invocation);
+  return checked instanceof Promise
+    ? checked.then((valid) => run(invocation, middleware, valid))
+    : run(invocation, middleware, checked);
+}
+
+function run(
+  invocation: Invocation,
+  middleware: readonly ServerMiddleware[],
+  params: unknown,
+): unknown {
+  const { handler } = invocation.method;
+  const result = middleware.length === 0
+    ? handler.run(params as never, invocation)
+    : runMiddleware(invocation, middleware, params);
+  const { result: schema } = handler.options;
+  if (schema === undefined) return result;
+  return isThenable(result)
+    ? Promise.resolve(result).then((settled) => checkResult(schema, settled, invocation))
+    : checkResult(schema, result, invocation);
 }
 
 function startSpan(tracer: Tracer, invocation: Invocation): Span {
@@ -86,7 +112,8 @@ function validate(schema: Schema, value: unknown, what: string, invocation: Invo
   );
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+/** Whether a value is to be waited for. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
 }

@@ -3,6 +3,7 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { Message } from "../ports/messaging.ts";
 import type { Metrics } from "../ports/metrics.ts";
 import type { Random } from "../ports/random.ts";
 import type { Tracer } from "../ports/tracer.ts";
@@ -45,9 +46,12 @@ export interface Runtime {
 }
 
 /** The codec that a body is in, told by its first byte. @throws {SerializationError} when it is in none of them. */
-export function codecOf(runtime: Runtime, body: Uint8Array): Codec {
-  const first = body[0];
-  if (first === undefined) throw new SerializationError("Cannot read the body: it is empty");
+export function codecOf(runtime: Runtime, message: Message): Codec {
+  const { ascii } = message;
+  const first = ascii === undefined ? message.data[0] : ascii.charCodeAt(0);
+  if (first === undefined || Number.isNaN(first)) {
+    throw new SerializationError("Cannot read the body: it is empty");
+  }
   const { codecs } = runtime;
   for (let i = 0; i < codecs.length; i++) {
     const codec = codecs[i]!;
@@ -56,6 +60,11 @@ export function codecOf(runtime: Runtime, body: Uint8Array): Codec {
   throw new SerializationError(
     "Cannot read the body: it is MessagePack, which this entry understands with connect({ codec: msgpack() }) from @aegis/sdk/msgpack",
   );
+}
+
+/** The text of a body in an encoding of text. @throws {SerializationError} when it is no text. */
+export function textOf(codec: Codec, message: Message): string | undefined {
+  return codec.text === undefined ? undefined : message.ascii ?? codec.text(message.data);
 }
 
 /** The bytes of a request. @throws {SerializationError} when its parameters have no encoding. */

@@ -8,6 +8,8 @@ export interface Message {
   readonly reply?: string | undefined;
   /** The body. It may be a view into a larger buffer: copy what is kept. */
   readonly data: Uint8Array;
+  /** The body as text, where it is ASCII alone and the transport has it at hand, which saves decoding `data`. */
+  readonly ascii?: string | undefined;
 }
 
 /** How to subscribe. */

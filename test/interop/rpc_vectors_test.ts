@@ -104,7 +104,8 @@ for (const { name, model, hex, accept, decoded } of decodings) {
   test(`${name} is ${accept ? "accepted" : "refused"}, as by the original`, () => {
     const bytes = fromHex(hex);
     const read = () => {
-      const body = codecOf({ codecs: [json, packed] } as never, bytes).decode(bytes);
+      const body = codecOf({ codecs: [json, packed] } as never, { subject: "", data: bytes })
+        .decode(bytes);
       return model === "RPCRequest" ? readRequest(body, fresh) : readResponse(body, fresh);
     };
     if (!accept) {

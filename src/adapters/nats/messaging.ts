@@ -1,24 +1,11 @@
 // Core messaging over a NATS connection.
 
-import {
-  createInbox,
-  headers as natsHeaders,
-  type Msg,
-  type NatsConnection,
-} from "@nats-io/nats-core";
+import { createInbox, headers as natsHeaders, type NatsConnection } from "@nats-io/nats-core";
 import { ClosedError, SerializationError, UnavailableError } from "../../domain/error.ts";
-import type { Message, Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
+import type { Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
 import { translateNatsError } from "./error.ts";
+import { type NatsMessage, Reads } from "./message.ts";
 import { createWriter, type Writer } from "./writer.ts";
-
-/**
- * What of a message's insides saves decoding it: nats-core keeps headers and body in one array. Where the members are
- * missing, in another version of it, the public ones are read.
- */
-interface RawMessage extends Msg {
-  readonly _rdata?: Uint8Array;
-  readonly _msg?: { readonly hdr: number };
-}
 
 /** What the writer would turn into another command of the protocol, and the server into no subject. */
 const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
@@ -33,7 +20,7 @@ export function createNatsMessaging(
   isConnected: () => boolean,
   isClosed: () => boolean,
 ): Messaging {
-  const decoder = new TextDecoder();
+  const reads = new Reads();
   const writer = createWriter(connection);
   const inbox = createInbox();
 
@@ -65,7 +52,7 @@ export function createNatsMessaging(
     },
     subscribe(subject, options) {
       if (isClosed()) throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
-      return subscribe(connection, isConnected, subject, options);
+      return subscribe(connection, reads, isConnected, subject, options);
     },
     async flush() {
       writer?.flush();
@@ -76,20 +63,10 @@ export function createNatsMessaging(
       }
     },
     header(message, name) {
-      const { _rdata, _msg } = message as RawMessage;
-      if (_rdata === undefined || _msg === undefined) {
-        const { headers } = message as Msg;
-        return headers?.has(name) ? headers.get(name) : undefined;
-      }
-      if (_msg.hdr <= 0) return undefined;
-      const block = decoder.decode(_rdata.subarray(0, _msg.hdr));
-      const start = block.indexOf(`\r\n${name}:`);
-      if (start === -1) return undefined;
-      const from = start + name.length + 3;
-      return block.slice(from, block.indexOf("\r\n", from)).trim();
+      return (message as NatsMessage).header(name);
     },
     isNoResponders(message) {
-      return message.data.length === 0 && (message as Msg).headers?.code === 503;
+      return (message as NatsMessage).isNoResponders;
     },
   };
 }
@@ -148,6 +125,7 @@ function send(
 
 function subscribe(
   connection: NatsConnection,
+  reads: Reads,
   isConnected: () => boolean,
   subject: string,
   { queue, onMessage, onError }: SubscribeOptions,
@@ -159,7 +137,7 @@ function subscribe(
     const subscription = connection.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
       callback: (error, message) => {
-        if (error === null) onMessage(message as Message);
+        if (error === null) onMessage(reads.message(message));
         else onError?.(translateNatsError(error, `subscribe to ${subject}`));
       },
     });
