@@ -36,6 +36,8 @@ interface Parties {
 export class OwnRequests {
   readonly #method: string;
   readonly #parties: Parties[] = [];
+  #timeoutText = "";
+  #timeout: unknown;
 
   /** Makes a reader of requests for `method`. */
   constructor(method: string) {
@@ -48,7 +50,7 @@ export class OwnRequests {
     if (parties === undefined || !REQUEST.test(text)) return undefined;
     const end = text.lastIndexOf(TIMEOUT);
     const params = parse(text, AT.requestRest + parties.text.length, end);
-    const timeout = parse(text, end + TIMEOUT.length, text.length - 1);
+    const timeout = this.#timeoutAt(text, end + TIMEOUT.length);
     if (
       !isRecord(params) || typeof timeout !== "number" || !(timeout > 0 && timeout < Infinity) ||
       !text.endsWith("}")
@@ -73,6 +75,16 @@ export class OwnRequests {
       JSON.stringify(this.#method)
     },"params":`;
     remember(this.#parties, { text: rest, source, target }, text, AT.requestRest);
+  }
+
+  /** The time-out, which is mostly that of the call before. */
+  #timeoutAt(text: string, start: number): unknown {
+    const digits = text.slice(start, -1);
+    if (digits !== this.#timeoutText) {
+      this.#timeout = parse(text, start, text.length - 1);
+      this.#timeoutText = digits;
+    }
+    return this.#timeout;
   }
 }
 
