@@ -55,6 +55,7 @@ const SHARED: Readonly<Record<string, string>> = {
 const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
   rpc: [
     "answer.ts",
+    "call_options.ts",
     "caller.ts",
     "invocation.ts",
     "invoke.ts",

@@ -1,6 +1,6 @@
 // Invoking: one call from its options to its result, attempt by attempt, inside one deadline.
 
-import { assertKeys, assertTimeout, show } from "../domain/check.ts";
+import { show } from "../domain/check.ts";
 import { AegisError, TimeoutError } from "../domain/error.ts";
 import {
   assertHeaders,
@@ -16,8 +16,9 @@ import {
   resolveRetry,
   retryDelay,
 } from "../domain/retry.ts";
-import { assertInstanceId, rpcInstanceSubject } from "../domain/subject.ts";
+import { rpcInstanceSubject } from "../domain/subject.ts";
 import { answerError, Failure, failureError } from "./answer.ts";
+import { checkCallOptions } from "./call_options.ts";
 import { type Caller, Outgoing } from "./caller.ts";
 import type { CallOptions, Origin } from "./context.ts";
 import { type ClientMiddleware, runThrough } from "./middleware.ts";
@@ -25,8 +26,6 @@ import type { Timer } from "../ports/clock.ts";
 import type { Span, Tracer } from "../ports/tracer.ts";
 import type { Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
-
-const OPTIONS = ["timeoutMs", "signal", "retry", "idempotent", "instance", "headers"];
 
 /** What all calls of a client, or of a handler, have in common. */
 export interface Invoker {
@@ -47,6 +46,11 @@ const REFUSED: ResolvedRetryPolicy = resolveRetry({
 });
 /** The wait, on average, before a call that met nobody after an outage is tried again. */
 const SETTLING_RETRY_MS = 100;
+/**
+ * The waits before a call that met nobody in a cluster is tried again, 126 ms in all. A server confirms a subscription to
+ * its own client, and the others hear of it later: mostly within a few milliseconds, on a busy machine within some tens.
+ */
+const SPREADING_MS: readonly number[] = [2, 4, 8, 16, 32, 64];
 const NO_PARAMS = Object.freeze({});
 const NO_OPTIONS: CallOptions = Object.freeze({});
 
@@ -58,7 +62,7 @@ export function invoke(
   options: CallOptions = NO_OPTIONS,
 ): Promise<unknown> {
   const { runtime, origin, middleware } = invoker;
-  if (options !== NO_OPTIONS) checkOptions(options);
+  if (options !== NO_OPTIONS) checkCallOptions(options);
   const { timeoutMs = runtime.timeoutMs } = options;
   const startedAt = runtime.clock.monotonic();
   const limit = startedAt + timeoutMs;
@@ -140,6 +144,7 @@ async function attempts(
   const { signal, retry } = options;
   // Middleware has taken its time before.
   let now = job.invoker.middleware.length === 0 ? startedAt : clock.monotonic();
+  let spreading = 0;
   try {
     if (!isRecord(params)) {
       throw new TypeError(
@@ -178,9 +183,14 @@ async function attempts(
           now = clock.monotonic();
           if (failure === undefined) continue;
         }
-        // Nobody means not yet: after an outage services come back one by one.
-        if (failure.kind === "nobody" && retry !== false && caller.isSettling(now)) {
-          const wait = SETTLING_RETRY_MS * (0.5 + runtime.random.next());
+        if (failure.kind === "nobody") {
+          // Nobody may mean not yet: the servers of a cluster hear of a service one by one, and after an outage services
+          // come back one by one. The first is no failure that a policy is about; nothing was delivered.
+          const wait = transport.server.clustered && spreading < SPREADING_MS.length
+            ? SPREADING_MS[spreading++]!
+            : retry !== false && caller.isSettling(now)
+            ? SETTLING_RETRY_MS * (0.5 + runtime.random.next())
+            : Infinity;
           if (now + wait < expiresAt) {
             await pause(runtime, wait, signal);
             now = clock.monotonic();
@@ -262,28 +272,4 @@ function pause(runtime: Runtime, ms: number, signal: AbortSignal | undefined): P
     });
     signal?.addEventListener("abort", abort, { once: true });
   });
-}
-
-function checkOptions(options: CallOptions): void {
-  if (!isRecord(options)) {
-    throw new TypeError(
-      `Cannot use ${show(options)} as the options of a call: they must be an object`,
-    );
-  }
-  assertKeys(options, OPTIONS, "of a call");
-  const { timeoutMs, instance, headers, signal, retry, idempotent } = options as CallOptions;
-  if (timeoutMs !== undefined) assertTimeout(timeoutMs, 'option "timeoutMs" of a call');
-  if (instance !== undefined) assertInstanceId(instance);
-  if (headers !== undefined) assertHeaders(headers);
-  if (retry !== undefined && retry !== false) resolveRetry(retry);
-  if (idempotent !== undefined && typeof idempotent !== "boolean") {
-    throw new TypeError(
-      `Cannot use ${show(idempotent)} as option "idempotent" of a call: it must be a boolean`,
-    );
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(
-      `Cannot use ${show(signal)} as option "signal" of a call: it must be an AbortSignal`,
-    );
-  }
 }

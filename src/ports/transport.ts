@@ -18,6 +18,8 @@ export interface ServerInfo {
   readonly address: string;
   /** Whether JetStream is on; without it events, commands and the KV store are not to be had, RPC is. */
   readonly jetstream: boolean;
+  /** Whether it is one of a cluster, whose servers hear of each other's subscriptions a moment later. */
+  readonly clustered: boolean;
   /** The largest message, in bytes. */
   readonly maxPayload: number;
 }

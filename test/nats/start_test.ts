@@ -1,12 +1,12 @@
-import { strictEqual } from "node:assert/strict";
+import { ok, rejects, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import {
   connect,
   createClient,
   createLogger,
   createService,
-  type RetryPolicy,
   rpc,
+  UnavailableError,
 } from "../../mod.ts";
 import { startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 
@@ -15,12 +15,11 @@ const SERVICES = 1_000;
 
 /** Starts services `at` a server, each called `from` another as soon as its start() has resolved; gives what failed. */
 async function startAndCall(
-  { at, from, count, together, retry = false }: {
+  { at, from, count, together }: {
     readonly at: string;
     readonly from: string;
     readonly count: number;
     readonly together: boolean;
-    readonly retry?: RetryPolicy | false;
   },
 ): Promise<string[]> {
   await using bus = await connect({ servers: at, logger });
@@ -32,7 +31,7 @@ async function startAndCall(
     const service = createService(name, { bus, handlers: [rpc("index", () => index)] });
     await service.start();
     try {
-      strictEqual(await client.call(name, "index", {}, { retry }), index);
+      strictEqual(await client.call(name, "index", {}, { retry: false }), index);
     } catch (error) {
       failures.push(`${error}`);
     }
@@ -70,12 +69,32 @@ test("a thousand services started one after the other are called at once, and no
   strictEqual(failures.length, 0, failures[0]);
 });
 
-test("services on one server of a cluster are found from another with a few retries", async () => {
+test("services on one server of a cluster are called from another at once, without a retry policy, and none finds nobody", async () => {
   await using cluster = await startNatsCluster(3, { jetstream: false });
-  const [at = "", from = ""] = cluster.urls;
-  // The servers tell one another of a new subscription a moment after its own server has confirmed it: without retries
-  // one call in ten or so comes too early.
-  const retry = { attempts: 20, initialDelayMs: 5, maxDelayMs: 100 };
-  const failures = await startAndCall({ at, from, count: SERVICES, together: false, retry });
-  strictEqual(failures.length, 0, failures[0]);
+  const [one = "", two = "", three = ""] = cluster.urls;
+  for (const [at, from] of [[one, two], [two, three], [three, one], [one, two]] as const) {
+    for (const together of [false, true]) {
+      const failures = await startAndCall({ at, from, count: 200, together });
+      strictEqual(failures.length, 0, `${failures.length} failed: ${failures[0]}`);
+    }
+  }
+});
+
+test("in a cluster a call finds nobody after a moment, or at its deadline, and on a single server at once", async () => {
+  await using cluster = await startNatsCluster(3, { jetstream: false });
+  await using single = await startNatsServer({ jetstream: false });
+  const find = async (servers: string, timeoutMs: number): Promise<number> => {
+    await using bus = await connect({ servers, logger });
+    const { call } = createClient({ bus });
+    await call("nobody", "there").catch(() => undefined); // the first call subscribes for answers
+    const start = performance.now();
+    await rejects(call("nobody", "there", {}, { timeoutMs, retry: false }), UnavailableError);
+    return performance.now() - start;
+  };
+  const inCluster = await find(cluster.urls[0]!, 5_000);
+  ok(inCluster > 100 && inCluster < 2_000, `${inCluster} ms`);
+  const hurried = await find(cluster.urls[0]!, 50);
+  ok(hurried < 100, `${hurried} ms`);
+  const alone = await find(single.url, 5_000);
+  ok(alone < 50, `${alone} ms`);
 });

@@ -99,6 +99,7 @@ export function createMemoryTransport(broker: MemoryBroker = new MemoryBroker())
       version: "embedded",
       address: "memory:",
       jetstream: false,
+      clustered: false,
       maxPayload: MAX_PAYLOAD,
     }),
     messaging,

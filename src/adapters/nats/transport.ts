@@ -98,6 +98,7 @@ function describe(connection: NatsConnection): ServerInfo {
     version: info?.version ?? "",
     address: connection.getServer(),
     jetstream: info?.jetstream === true,
+    clustered: info?.cluster !== undefined,
     maxPayload: info?.max_payload ?? 0,
   });
 }

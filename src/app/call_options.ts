@@ -1,0 +1,35 @@
+// Options of a call, checked.
+
+import { assertKeys, assertTimeout, show } from "../domain/check.ts";
+import { assertHeaders } from "../domain/header.ts";
+import { isRecord } from "../domain/message.ts";
+import { resolveRetry } from "../domain/retry.ts";
+import { assertInstanceId } from "../domain/subject.ts";
+import type { CallOptions } from "./context.ts";
+
+const OPTIONS = ["timeoutMs", "signal", "retry", "idempotent", "instance", "headers"];
+
+/** Checks the options of a call. @throws {TypeError | RangeError} naming what cannot be. */
+export function checkCallOptions(options: CallOptions): void {
+  if (!isRecord(options)) {
+    throw new TypeError(
+      `Cannot use ${show(options)} as the options of a call: they must be an object`,
+    );
+  }
+  assertKeys(options, OPTIONS, "of a call");
+  const { timeoutMs, instance, headers, signal, retry, idempotent } = options as CallOptions;
+  if (timeoutMs !== undefined) assertTimeout(timeoutMs, 'option "timeoutMs" of a call');
+  if (instance !== undefined) assertInstanceId(instance);
+  if (headers !== undefined) assertHeaders(headers);
+  if (retry !== undefined && retry !== false) resolveRetry(retry);
+  if (idempotent !== undefined && typeof idempotent !== "boolean") {
+    throw new TypeError(
+      `Cannot use ${show(idempotent)} as option "idempotent" of a call: it must be a boolean`,
+    );
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(
+      `Cannot use ${show(signal)} as option "signal" of a call: it must be an AbortSignal`,
+    );
+  }
+}
