@@ -42,7 +42,9 @@ export async function connectNats(
   const end = performance.now() + options.timeoutMs;
   if (options.source === "ws" && typeof globalThis.WebSocket !== "function") {
     // wsconnect() would never settle.
-    throw new TypeError("connect(): this runtime has no WebSocket; use nats:// in servers");
+    throw new TypeError(
+      "connect(): this runtime has no WebSocket, which ws:// and wss:// need; Node has it since version 22",
+    );
   }
   const base = await natsOptions(options, tools.readFile);
   const servers = shuffle(options.servers);

@@ -60,7 +60,7 @@ const TLS_REASONS: readonly (readonly [RegExp, string])[] = [
 export function failureOf(
   error: unknown,
   url: string,
-  options: Pick<ResolvedConnectOptions, "tls">,
+  options: Pick<ResolvedConnectOptions, "source" | "tls">,
 ): Failure {
   const { name, code, message = String(error), cause } = (error ?? {}) as Thrown;
   if (name === "AuthorizationError" || name === "UserAuthenticationExpiredError") {
@@ -69,7 +69,9 @@ export function failureOf(
   const known = `${code} ${message} ${cause?.code ?? ""} ${cause?.message ?? ""}`;
   const tls = TLS_REASONS.find(([pattern]) => pattern.test(known));
   if (tls !== undefined) {
-    return { url, kind: "tls", reason: `${tls[1]} (${shorten(code, message)})`, error };
+    // What there is to do about it has to do with options that are not for WebSocket.
+    const advice = options.source === "ws" ? tls[1].replace(/;.*/s, "") : tls[1];
+    return { url, kind: "tls", reason: `${advice} (${shorten(code, message)})`, error };
   }
   return { url, kind: "unavailable", reason: plainReason(known, message, options), error };
 }
@@ -108,6 +110,11 @@ const CREDENTIALS: Record<Credentials["kind"], string> = {
   nkeySeed: "nkeySeed was given",
 };
 
+const HOW_TO_START = {
+  nats: "Start one with: nats-server -js",
+  ws: "A server takes WebSockets with websocket { port: 8080, no_tls: true } in its configuration",
+};
+
 /**
  * The one error of several failures. That somebody is there and refuses says more than that somebody else is not.
  */
@@ -130,7 +137,7 @@ export function connectError(options: ResolvedConnectOptions, failures: readonly
   if (tls !== undefined) return new AegisError("TLS", `connect(): ${tried}`, because(tls));
   return new UnavailableError(
     `connect(): no NATS server was reached within ${options.timeoutMs} ms; tried ${tried}. ` +
-      `Start one with: nats-server -js`,
+      HOW_TO_START[options.source === "ws" ? "ws" : "nats"],
     because(failures[0]),
   );
 }
