@@ -64,7 +64,6 @@ export function createConnect(entry: Entry): (options?: ConnectOptions) => Promi
         traceId: () => random.traceId(),
         timestamp: () => clock.timestamp(),
       },
-      timeoutMs: resolved.timeoutMs,
     }, "snapshot" in metrics ? metrics as ReadableMetrics : createMetrics({ clock }));
   };
 }

@@ -111,11 +111,10 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
 export function partsOf(bus: unknown, what: string): BusParts {
   const parts = typeof bus === "object" && bus !== null ? PARTS.get(bus as Bus) : undefined;
   if (parts === undefined) {
-    throw new TypeError(
-      `Cannot use ${
-        show(bus)
-      } as the "bus" of ${what}: it must be what connect() of this copy of @aegis/sdk gave`,
-    );
+    const reason = bus instanceof Promise
+      ? "connect() gives a promise; write await connect()"
+      : "it must be what connect() of this copy of @aegis/sdk gave";
+    throw new TypeError(`Cannot use ${show(bus)} as the "bus" of ${what}: ${reason}`);
   }
   return parts;
 }

@@ -1,6 +1,6 @@
-// Options of a call, checked.
+// What a call is given: its parameters and options, checked.
 
-import { assertKeys, assertTimeout, show } from "../domain/check.ts";
+import { assertKeys, assertTimeout, isPlainObject, show } from "../domain/check.ts";
 import { assertHeaders } from "../domain/header.ts";
 import { isRecord } from "../domain/message.ts";
 import { resolveRetry } from "../domain/retry.ts";
@@ -8,6 +8,22 @@ import { assertInstanceId } from "../domain/subject.ts";
 import type { CallOptions } from "./context.ts";
 
 const OPTIONS = ["timeoutMs", "signal", "retry", "idempotent", "instance", "headers"];
+
+/** Checks the parameters of a call. @throws {TypeError} when they are none. */
+export function assertParams(
+  params: unknown,
+  service: string,
+  method: string,
+): asserts params is Record<string, unknown> {
+  if (isPlainObject(params)) return;
+  // An object of a class knows itself what to write of it, or JSON would leave out what it keeps, as a Map's entries.
+  if (isRecord(params) && typeof params.toJSON === "function") return;
+  throw new TypeError(
+    `Cannot call ${service}.${method} with ${show(params)}: parameters must be ${
+      isRecord(params) ? "a plain object, or have toJSON()" : "an object"
+    }`,
+  );
+}
 
 /** Checks the options of a call. @throws {TypeError | RangeError} naming what cannot be. */
 export function checkCallOptions(options: CallOptions): void {

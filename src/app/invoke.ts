@@ -1,6 +1,5 @@
 // Invoking: one call from its options to its result, attempt by attempt, inside one deadline.
 
-import { show } from "../domain/check.ts";
 import { AegisError, TimeoutError } from "../domain/error.ts";
 import {
   assertHeaders,
@@ -9,7 +8,7 @@ import {
   traceIdOf,
   traceparentOf,
 } from "../domain/header.ts";
-import { isRecord } from "../domain/message.ts";
+import { DEFAULT_TIMEOUT_MS } from "../domain/message.ts";
 import {
   isSafeToRetry,
   type ResolvedRetryPolicy,
@@ -18,7 +17,7 @@ import {
 } from "../domain/retry.ts";
 import { rpcInstanceSubject } from "../domain/subject.ts";
 import { answerError, Failure, failureError } from "./answer.ts";
-import { checkCallOptions } from "./call_options.ts";
+import { assertParams, checkCallOptions } from "./call_options.ts";
 import { type Caller, Outgoing } from "./caller.ts";
 import type { CallOptions, Origin } from "./context.ts";
 import { type ClientMiddleware, runThrough } from "./middleware.ts";
@@ -63,7 +62,7 @@ export function invoke(
 ): Promise<unknown> {
   const { runtime, origin, middleware } = invoker;
   if (options !== NO_OPTIONS) checkCallOptions(options);
-  const { timeoutMs = runtime.timeoutMs } = options;
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const startedAt = runtime.clock.monotonic();
   const limit = startedAt + timeoutMs;
   const span = runtime.tracer === undefined ? undefined : startSpan(runtime.tracer, route, origin);
@@ -146,11 +145,7 @@ async function attempts(
   let now = job.invoker.middleware.length === 0 ? startedAt : clock.monotonic();
   let spreading = 0;
   try {
-    if (!isRecord(params)) {
-      throw new TypeError(
-        `Cannot call ${service}.${method} with ${show(params)}: parameters must be an object`,
-      );
-    }
+    assertParams(params, service, method);
     for (let attempt = 1;; attempt++) {
       signal?.throwIfAborted();
       if (expiresAt <= now) {

@@ -2,7 +2,7 @@
 
 import { AegisError } from "../domain/error.ts";
 import { HEADER, headerCode, headerJson } from "../domain/header.ts";
-import { isRecord, type RpcResponse } from "../domain/message.ts";
+import { DEFAULT_TIMEOUT_MS, isRecord, type RpcResponse } from "../domain/message.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Invocation } from "./invocation.ts";
@@ -55,7 +55,7 @@ export class Responses {
 
   /** Answers what is no request, or none for this instance. */
   refuse(message: Message, error: unknown): void {
-    const { logger, clock, random, timeoutMs } = this.#runtime;
+    const { logger, clock, random } = this.#runtime;
     logger.warn(`${this.#service} refused a message`, { subject: message.subject, error });
     if (message.reply === undefined || message.reply === "") return;
     let codec = this.#runtime.codec;
@@ -80,7 +80,7 @@ export class Responses {
     };
     const headers = { ...errorHeaders(error, "INVALID_REQUEST"), [HEADER.refused]: "1" };
     // An answer that names no request is not sent again: after an outage it could end another one.
-    const expiresAt = response.correlationId === null ? 0 : clock.monotonic() + timeoutMs;
+    const expiresAt = response.correlationId === null ? 0 : clock.monotonic() + DEFAULT_TIMEOUT_MS;
     this.#sendError(message.reply, codec, response, headers, expiresAt);
   }
 

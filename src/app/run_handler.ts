@@ -104,11 +104,19 @@ function checkResult(schema: Schema, result: unknown, invocation: Invocation): u
   }
 }
 
-function validate(schema: Schema, value: unknown, what: string, invocation: Invocation): unknown {
+function validate(
+  schema: Schema,
+  value: unknown,
+  what: "parameters" | "result",
+  invocation: Invocation,
+): unknown {
   return validateBy(
     schema,
     value,
-    () => `The ${what} of ${invocation.service}.${invocation.method.name}`,
+    () =>
+      `The ${what} of ${invocation.service}.${invocation.method.name} ${
+        what === "result" ? "is" : "are"
+      } not valid`,
   );
 }
 

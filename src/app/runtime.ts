@@ -41,8 +41,6 @@ export interface Runtime {
   readonly tracer: Tracer | undefined;
   /** What fills in for the fields that a sender may leave out. */
   readonly fresh: FreshFields;
-  /** How long calls wait by default, in milliseconds. */
-  readonly timeoutMs: number;
 }
 
 /** The codec that a body is in, told by its first byte. @throws {SerializationError} when it is in none of them. */

@@ -8,7 +8,21 @@ export function show(value: unknown): string {
   if (value === null || ["number", "boolean", "undefined", "bigint"].includes(typeof value)) {
     return String(value);
   }
-  return Array.isArray(value) ? "an array" : `a value of type ${typeof value}`;
+  if (Array.isArray(value)) return "an array";
+  const name: unknown = typeof value === "object"
+    ? Object.getPrototypeOf(value)?.constructor?.name
+    : undefined;
+  return typeof name === "string" && name !== "" && name !== "Object"
+    ? `an instance of ${name.slice(0, 60)}`
+    : `a value of type ${typeof value}`;
+}
+
+/** Whether a value is what braces make: an object, of this realm or another, that is of no class. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null ||
+    Object.getPrototypeOf(prototype) === null;
 }
 
 /** Checks that `options` has no key but `allowed`. @throws {TypeError} naming the key, and what there is. */

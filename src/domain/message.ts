@@ -40,7 +40,8 @@ export interface RpcResponse extends Envelope {
   readonly error: string | null;
 }
 
-const DEFAULT_TIMEOUT_MS = 5_000;
+/** How long a call may take where nobody says, in milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 5_000;
 const TIMESTAMP =
   /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d{1,9})?)?(?:Z|z|[+-]\d\d(?::?\d\d)?)?)?$/;
 

@@ -130,6 +130,17 @@ function where(
     throw new TypeError(`connect(): ${name} must be ${SERVERS_ALLOWED}, not ${list}`);
   }
   if (list.scheme === "memory") {
+    // A program with its secrets in it may be run on memory: by the environment; one that says both itself is mistaken.
+    const key = given.servers === undefined
+      ? undefined
+      : (["tls", ...SECRETS, "pass"] as const).find((key) => given[key] !== undefined);
+    if (key !== undefined) {
+      throw new TypeError(
+        `connect(): ${key} cannot be used with servers "${
+          list.urls[0]
+        }", which is in this process and asks nobody for secrets; leave it out, or name a server`,
+      );
+    }
     return { source: "memory", servers: list.urls, credentials: { kind: "none" }, tls: undefined };
   }
   const source = list.scheme;

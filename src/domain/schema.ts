@@ -58,7 +58,7 @@ export function assertSchema(schema: unknown, where: string): void {
 }
 
 /**
- * What `schema` makes of `value`, which an error calls `what()`; a promise only where the schema is asynchronous.
+ * What `schema` makes of `value`; a promise only where the schema is asynchronous. `what()` is how an error begins.
  *
  * @throws {ValidationError} with the schema's issues when the value does not fit.
  */
@@ -75,7 +75,7 @@ function unwrap(result: SchemaResult<unknown>, what: () => string): unknown {
   const list = issues.map((issue) =>
     issue.path === undefined ? issue.message : `${issue.path.join(".")}: ${issue.message}`
   ).join("; ");
-  throw new ValidationError(`${what()} is not valid: ${list}`, issues);
+  throw new ValidationError(`${what()}: ${list}`, issues);
 }
 
 function toIssue(issue: SchemaIssue): Issue {

@@ -52,7 +52,7 @@ export interface ConnectOptions {
    * Where the servers are: `nats://host:4222`, `tls://host`, `ws://host:8080/path`, `wss://host`, `host` or `host:port`;
    * several of one cluster as an array or divided by commas. `nats://user:pass@host` and `nats://token@host` carry
    * secrets. One `tls://` among them makes TLS a must for all. `memory:` is a broker of its own in this process,
-   * `memory:name` one shared by all that name it; they ask for no secrets and take none.
+   * `memory:name` one shared by all that name it; they take no secrets and no `tls`.
    * Environment: `AEGIS_SERVERS`, else `NATS_SERVERS`.
    *
    * @default {"nats://localhost:4222"}
@@ -111,7 +111,7 @@ export interface ConnectOptions {
    */
   readonly replicas?: number;
   /**
-   * How long connecting may take in all, whatever the number of servers, in milliseconds.
+   * How long connecting may take in all, whatever the number of servers, in milliseconds. Calls have a time of their own.
    * Environment: `AEGIS_TIMEOUT_MS`.
    *
    * @default {5000}

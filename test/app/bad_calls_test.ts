@@ -1,7 +1,7 @@
 // Bad calls: what a program gets wrong is said at once, and by name.
 
 import { ok, strictEqual } from "node:assert/strict";
-import { AegisError, createClient, rpc } from "../../mod.ts";
+import { AegisError, createClient, createService, rpc } from "../../mod.ts";
 import { msgpack } from "../../msgpack.ts";
 import { both, errorOf } from "./buses.ts";
 
@@ -123,6 +123,12 @@ both("options that are none are refused by name", async ({ client, serve }) => {
   strictEqual(JSON.stringify(taken), "[]");
   ok(thrownBy(() => createClient({ bus: client, middlewares: [] } as never)) instanceof TypeError);
   ok(thrownBy(() => createClient({} as never)) instanceof TypeError);
+  const bus = Promise.resolve(client) as never;
+  for (
+    const make of [() => createClient({ bus }), () => createService("a", { bus, handlers: [] })]
+  ) {
+    ok(/promise; write await connect\(\)$/.test(`${thrownBy(make)}`), `${thrownBy(make)}`);
+  }
   ok(thrownBy(() => createClient(never)) instanceof TypeError);
   ok(thrownBy(() => rpc("m", { schema: 1 } as never, () => 1)) instanceof TypeError);
   ok(thrownBy(() => rpc("m", { params: {} } as never, () => 1)) instanceof TypeError);
@@ -151,6 +157,26 @@ for (const codec of [undefined, msgpack()]) {
         `${error}`,
       );
     }
+    class Order {
+      readonly #id: number = 5;
+      get id(): number {
+        return this.#id;
+      }
+    }
+    class Written extends Order {
+      toJSON(): object {
+        return { id: this.id };
+      }
+    }
+    for (const params of [new Map([["id", 5]]), new Set([5]), new Order(), new Error("no")]) {
+      const error = await errorOf(caller.call("shop", "echo", params));
+      const [name] = params.constructor.name.split("$");
+      strictEqual(
+        `${error}`,
+        `TypeError: Cannot call shop.echo with an instance of ${name}: parameters must be a plain object, or have toJSON()`,
+      );
+    }
+    strictEqual((await caller.call<Order>("shop", "echo", new Written())).id, 5);
     const wrong: unknown[] = [cycle, { deep }, {
       toJSON() {
         throw new Error("no");

@@ -101,6 +101,16 @@ both(
   },
 );
 
+both(
+  "a call waits 5,000 ms by default, whatever the time for connecting",
+  async ({ open, serve }) => {
+    await serve("clock", [rpc("left", (_, ctx) => ctx.remainingMs)]);
+    const { call } = createClient({ bus: await open({ timeoutMs: 900 }) });
+    const left = await call<number>("clock", "left");
+    ok(left > 3_000 && left <= 5_000, `${left} ms`);
+  },
+);
+
 both("timeoutMs of a handler ends it before its caller would", async ({ client, serve }) => {
   let reason: unknown;
   await serve("slow", [

@@ -2,8 +2,15 @@
 
 import { doesNotThrow, ok, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
-import { assertConcurrency, assertKeys, assertTimeout, show } from "../../src/domain/check.ts";
+import {
+  assertConcurrency,
+  assertKeys,
+  assertTimeout,
+  isPlainObject,
+  show,
+} from "../../src/domain/check.ts";
 
 test("a value is shown shortly, whatever it is", () => {
   const shown: [unknown, string][] = [
@@ -19,9 +26,38 @@ test("a value is shown shortly, whatever it is", () => {
     [Symbol("a"), "a value of type symbol"],
     [() => {}, "a value of type function"],
     [Object.create(null), "a value of type object"],
+    [new Map(), "an instance of Map"],
+    [new (class Order {})(), "an instance of Order"],
+    [new (class {})(), "a value of type object"],
+    [Promise.resolve(), "an instance of Promise"],
+    [{ constructor: 5 }, "a value of type object"],
   ];
   for (const [value, text] of shown) strictEqual(show(value), text);
   ok(show("x".repeat(1_000_000)).length < 100);
+});
+
+test("a plain object is one without a class, wherever it was made", () => {
+  const elsewhere = runInNewContext("({ a: 1 })");
+  for (
+    const value of [{}, { a: 1 }, Object.create(null), elsewhere, JSON.parse('{"__proto__":1}')]
+  ) {
+    strictEqual(isPlainObject(value), true);
+  }
+  const others = [
+    null,
+    undefined,
+    5,
+    "a",
+    [],
+    () => {},
+    new Map(),
+    new Set(),
+    new Date(),
+    new Error(),
+  ];
+  for (const value of [...others, new (class Order {})(), Promise.resolve(), new Uint8Array(1)]) {
+    strictEqual(isPlainObject(value), false, show(value));
+  }
 });
 
 test("showing a value never throws", () => {

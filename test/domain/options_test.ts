@@ -49,6 +49,12 @@ const TypeErrors: [options: unknown, message: RegExp][] = [
   [{ tls: { certFile: "c" } }, /tls\.certFile is given without tls\.keyFile/],
   [{ tls: { keyFile: "k" } }, /tls\.keyFile is given without tls\.certFile/],
   [{ tls: {}, servers: "wss://a" }, /tls is not for WebSocket/],
+  [{ token: "t", servers: "memory:" }, /token cannot be used with servers "memory:"/],
+  [{ user: "u", servers: "memory:a" }, /user cannot be used with servers "memory:a"/],
+  [{ creds: CREDS, servers: "memory:" }, /creds cannot .*asks nobody for secrets; leave it out/],
+  [{ credsFile: "f", servers: "memory:" }, /credsFile cannot be used with servers "memory:"/],
+  [{ nkeySeed: SEED, servers: "memory:" }, /nkeySeed cannot be used with servers "memory:"/],
+  [{ tls: {}, servers: "memory:" }, /tls cannot be used with servers "memory:"/],
   [{ jetstreamDomain: "a.b" }, /jetstreamDomain must be a word without blanks.*, not "a\.b"/],
   [{ codec: {} }, /codec must be a codec, with encode.*, not an object of another shape/],
   [{ logger: "console" }, /logger must be a logger, with debug.*, not "console"/],
@@ -212,6 +218,19 @@ test("parseConnectOptions() puts secrets that are given before those of the envi
     token: "t",
   });
   deepStrictEqual(secrets({ servers: "memory:" }), { kind: "none" });
+});
+
+test("parseConnectOptions() leaves secrets aside where memory: or they come from the environment", () => {
+  const secrets = { AEGIS_TOKEN: "t", AEGIS_TLS_CA_FILE: "/ca.pem" };
+  const one = parseConnectOptions({ servers: "memory:" }, secrets);
+  const other = parseConnectOptions({ token: "t", tls: {} }, { AEGIS_SERVERS: "memory:" });
+  for (const { source, credentials, tls } of [one, other]) {
+    deepStrictEqual({ source, credentials, tls }, {
+      source: "memory",
+      credentials: { kind: "none" },
+      tls: undefined,
+    });
+  }
 });
 
 test("parseConnectOptions() names the variable that is wrong", () => {

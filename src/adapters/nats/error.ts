@@ -20,7 +20,7 @@ interface NatsError {
 /**
  * An error of nats.js as one of the SDK's, with the first as its cause. One of the SDK's comes back as it is.
  *
- * @param what what was being done, as a sentence begins: "publishing to orders.created"
+ * @param what what was to be done: "publish to orders.created"
  */
 export function translateNatsError(error: unknown, what: string): Error {
   if (AegisError.is(error)) return error;
@@ -29,24 +29,24 @@ export function translateNatsError(error: unknown, what: string): Error {
   switch (name) {
     case "ClosedConnectionError":
     case "DrainingConnectionError":
-      return new ClosedError(`${what} failed: the connection is closed`, options);
+      return new ClosedError(`Cannot ${what}: the connection is closed`, options);
     case "NoResponders":
     case "NoRespondersError":
-      return new UnavailableError(`${what} failed: nobody listens`, options);
+      return new UnavailableError(`Cannot ${what}: nobody listens`, options);
     case "TimeoutError":
-      return new TimeoutError(`${what} got no answer in time`, options);
+      return new TimeoutError(`Cannot ${what}: the server gave no answer in time`, options);
     case "AuthorizationError":
     case "UserAuthenticationExpiredError":
       return new AegisError(
         "UNAUTHORIZED",
-        `${what} failed: the server said "${message}"`,
+        `Cannot ${what}: the server said "${message}"`,
         options,
       );
     case "PermissionViolationError": {
       const verb = operation === "subscription" ? "subscribe to" : "publish to";
       return new AegisError(
         "PERMISSION_DENIED",
-        `${what} failed: this user may not ${verb} "${subject}"; grant it in the server's permissions`,
+        `Cannot ${what}: this user may not ${verb} "${subject}"; grant it in the server's permissions`,
         { ...options, details: { operation, subject } },
       );
     }
@@ -54,19 +54,19 @@ export function translateNatsError(error: unknown, what: string): Error {
       // It stands for what went wrong, which it has as its cause.
       if (cause instanceof Error) return translateNatsError(cause, what);
       if (message === "connection disconnected") {
-        return new UnavailableError(`${what} failed: the server is away`, options);
+        return new UnavailableError(`Cannot ${what}: the server is away`, options);
       }
       break;
     case "ConnectionError":
-      return new UnavailableError(`${what} failed: ${message}`, options);
+      return new UnavailableError(`Cannot ${what}: ${message}`, options);
   }
   if (/max_payload|maximum payload/i.test(message)) {
     return new SerializationError(
-      `${what} failed: the message is larger than the server's max_payload`,
+      `Cannot ${what}: the message is larger than the server's max_payload`,
       { ...options, code: "PAYLOAD_TOO_LARGE" },
     );
   }
-  return new AegisError("NATS", `${what} failed: ${message}`, options);
+  return new AegisError("NATS", `Cannot ${what}: ${message}`, options);
 }
 
 function natsError(error: unknown): NatsError {
