@@ -44,10 +44,24 @@ function checkParams(invocation: Invocation, middleware: readonly ServerMiddlewa
   const { params } = invocation.request;
   const { params: schema } = invocation.method.handler.options;
   if (schema === undefined) return run(invocation, middleware, params);
-  const checked = validate(schema, params, "parameters", invocation);
-  return checked instanceof Promise
-    ? checked.then((valid) => run(invocation, middleware, valid))
-    : run(invocation, middleware, checked);
+  let checked: unknown;
+  try {
+    checked = validate(schema, params, "parameters", invocation);
+  } catch (error) {
+    return refuse(invocation, error);
+  }
+  if (!(checked instanceof Promise)) return run(invocation, middleware, checked);
+  return checked.then((valid) => {
+    // Nobody may wait for it any more.
+    if (invocation.signal.aborted) return refuse(invocation, invocation.signal.reason);
+    return run(invocation, middleware, valid);
+  }, (error) => refuse(invocation, error));
+}
+
+/** Ends a call before its handler: the answer says that it was not run. */
+function refuse(invocation: Invocation, error: unknown): never {
+  invocation.begun = false;
+  throw error;
 }
 
 function run(

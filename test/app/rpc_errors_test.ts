@@ -4,7 +4,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import * as v from "valibot";
 import { z } from "zod";
 import { AegisError, createClient, rpc, RpcError, ValidationError } from "../../mod.ts";
-import { ask, both, errorOf, requestText } from "./buses.ts";
+import { ask, both, errorOf, requestText, until } from "./buses.ts";
 
 /** A service whose one method throws. */
 const throwing = (thrown: unknown) =>
@@ -208,12 +208,56 @@ for (
   });
 }
 
-both("a handler is not run with parameters that do not validate", async ({ client, serve }) => {
-  let runs = 0;
-  await serve("users", [rpc("create", { params: v.object({ id: v.string() }) }, () => ++runs)]);
-  await errorOf(createClient({ bus: client }).call("users", "create", { id: 1 }));
-  strictEqual(runs, 0);
-});
+for (const kind of ["at once", "asynchronously"]) {
+  both(
+    `a handler is not run with parameters that do not validate ${kind}, and its caller is told so`,
+    async ({ client, serve }) => {
+      let runs = 0;
+      const object = { id: v.string() };
+      const params = kind === "at once" ? v.object(object) : v.objectAsync(object);
+      const { call } = createClient({ bus: client });
+      await serve("users", [
+        rpc("create", { params }, () => ++runs),
+        rpc("refuse", { params }, () => {
+          throw new ValidationError("Not this one", [{ message: "no", path: ["id"] }]);
+        }),
+        rpc("nested", () => call("users", "create", { id: 1 })),
+      ]);
+      const retry = { attempts: 3, initialDelayMs: 1 };
+      const error = await errorOf(call("users", "create", { id: 1 }, { retry }));
+      ok(error instanceof ValidationError);
+      strictEqual(error.details.sent, false);
+      strictEqual(runs, 0);
+      for (const method of ["refuse", "nested"]) {
+        const error = await errorOf(call("users", method, { id: "1" }));
+        ok(error instanceof ValidationError);
+        strictEqual(error.details.sent, true, "the handler threw it");
+      }
+    },
+  );
+}
+
+both(
+  "a handler is not run when its time was over while a schema waited",
+  async ({ client, serve }) => {
+    let runs = 0;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const params = v.objectAsync({ id: v.pipeAsync(v.string(), v.checkAsync(() => promise)) });
+    const service = await serve("users", [rpc("create", { params }, () => ++runs)]);
+    const { call } = createClient({ bus: client });
+    ok(
+      AegisError.is(
+        await errorOf(call("users", "create", { id: "1" }, { timeoutMs: 20 })),
+        "TIMEOUT",
+      ),
+    );
+    await until(() => client.metrics.snapshot().counters.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    resolve(true);
+    await service.stop();
+    strictEqual(runs, 0);
+  },
+);
 
 both("a result that does not validate is the service's fault", async ({ client, serve, logs }) => {
   await serve("users", [
