@@ -16,7 +16,17 @@ export interface ErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-const BRAND = Symbol.for("@aegis/sdk/error");
+/**
+ * What the errors of each class inherit: the same in every copy of the package, and whatever a bundler makes of the names
+ * of classes.
+ */
+const MARKS = new Map<unknown, symbol>();
+
+function mark(type: { readonly prototype: object }, name: string): void {
+  const symbol = Symbol.for(`@aegis/sdk/${name}`);
+  MARKS.set(type, symbol);
+  Object.defineProperty(type.prototype, symbol, { value: true });
+}
 
 /**
  * What every error of the SDK is: a `code` for programs, a `message` for people that says what happened, to what, and
@@ -24,15 +34,20 @@ const BRAND = Symbol.for("@aegis/sdk/error");
  *
  * @example Telling errors apart
  * ```ts
- * import { AegisError } from "@aegis/sdk";
+ * import { AegisError, UnavailableError } from "@aegis/sdk";
  * import { strictEqual } from "node:assert/strict";
  *
  * const error: unknown = new AegisError("BUSY", "order-service is busy");
  * strictEqual(AegisError.is(error, "BUSY"), true);
  * strictEqual(AegisError.is(error, "TIMEOUT"), false);
+ * strictEqual(UnavailableError.is(error), false); // BUSY, but not of that class
  * ```
  */
 export class AegisError extends Error {
+  static {
+    mark(this, "error");
+  }
+
   /** The name of the class. */
   override name = "AegisError";
   /** What happened, for programs: `"TIMEOUT"`, or a handler's own, such as `"EMAIL_TAKEN"`. */
@@ -45,13 +60,22 @@ export class AegisError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.details = options.details ?? {};
-    Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** Whether `error` is one of the SDK's, and of `code` if that is given; also when it came from another copy of it. */
-  static is(error: unknown, code?: string): error is AegisError {
-    return typeof error === "object" && error !== null && BRAND in error &&
-      (code === undefined || (error as unknown as AegisError).code === code);
+  /**
+   * Whether `error` is of this class, and of `code` if that is given; also when it came from another copy of the package,
+   * which `instanceof` does not know. `AegisError.is()` is for any of the SDK's, `RpcError.is()` for that class alone.
+   */
+  static is<E extends AegisError, const Code extends string = string>(
+    this: abstract new (...args: never[]) => E,
+    error: unknown,
+    code?: Code,
+  ): error is E & { readonly code: Code } {
+    const symbol = MARKS.get(this);
+    const known = symbol === undefined
+      ? error instanceof this // a class of the program's own
+      : typeof error === "object" && error !== null && symbol in error;
+    return known && (code === undefined || (error as AegisError).code === code);
   }
 }
 
@@ -68,6 +92,10 @@ export class AegisError extends Error {
  * ```
  */
 export class RpcError extends AegisError {
+  static {
+    mark(this, "error/RpcError");
+  }
+
   /** The name of the class. */
   override name = "RpcError";
   /** What the handler gave along, as JSON. */
@@ -82,6 +110,10 @@ export class RpcError extends AegisError {
 
 /** The time for it was over. What was asked may have been done all the same. */
 export class TimeoutError extends AegisError {
+  static {
+    mark(this, "error/TimeoutError");
+  }
+
   /** The name of the class. */
   override name = "TimeoutError";
 
@@ -93,6 +125,10 @@ export class TimeoutError extends AegisError {
 
 /** Nobody serves it, whoever serves it takes no more, or the bus is away. It was not run, unless `details.sent` is true. */
 export class UnavailableError extends AegisError {
+  static {
+    mark(this, "error/UnavailableError");
+  }
+
   /** The name of the class. */
   override name = "UnavailableError";
 
@@ -107,6 +143,10 @@ export class UnavailableError extends AegisError {
 
 /** A value is not what its schema, or the protocol, asks for. */
 export class ValidationError extends AegisError {
+  static {
+    mark(this, "error/ValidationError");
+  }
+
   /** The name of the class. */
   override name = "ValidationError";
   /** What is wrong, and where. */
@@ -121,6 +161,10 @@ export class ValidationError extends AegisError {
 
 /** The instance that was asked is a stand-by, or its group has no leader at the moment. */
 export class NotActiveError extends AegisError {
+  static {
+    mark(this, "error/NotActiveError");
+  }
+
   /** The name of the class. */
   override name = "NotActiveError";
 
@@ -135,6 +179,10 @@ export class NotActiveError extends AegisError {
 
 /** A value has no encoding, bytes are no valid encoding, or a message is too large. */
 export class SerializationError extends AegisError {
+  static {
+    mark(this, "error/SerializationError");
+  }
+
   /** The name of the class. */
   override name = "SerializationError";
 
@@ -149,6 +197,10 @@ export class SerializationError extends AegisError {
 
 /** What was asked for was closed or stopped before. */
 export class ClosedError extends AegisError {
+  static {
+    mark(this, "error/ClosedError");
+  }
+
   /** The name of the class. */
   override name = "ClosedError";
 

@@ -6,17 +6,22 @@ import { type } from "arktype";
 import * as v from "valibot";
 import { z } from "zod";
 import {
+  AegisError,
   type Bus,
   type Call,
   type Client,
+  type Context,
   createClient,
   createService,
+  type Issue,
   type MethodOf,
   type ParamsOf,
   type ResultOf,
   rpc,
+  RpcError,
   type RpcHandler,
   type ServiceClient,
+  ValidationError,
 } from "../../mod.ts";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true
@@ -165,6 +170,54 @@ export async function byHand(client: Client): Promise<void> {
   ok(n);
 }
 
+/** A call by names gives what its caller says, by an argument of type or where it goes, and `unknown` otherwise. */
+export async function byName(client: Client, ctx: Context): Promise<void> {
+  interface Left {
+    readonly left: number;
+  }
+  const one = await client.call<Left>("stock", "left", { article: "lamp" }, { timeoutMs: 5 });
+  same<typeof one, Left>();
+  const two: Left = await ctx.call("stock", "left");
+  const [three, four] = await Promise.all([
+    client.call<Left>("stock", "left"),
+    client.call("stock", "left"),
+  ]);
+  same<typeof three, Left>();
+  same<typeof four, unknown>();
+  // @ts-expect-error the result is unknown until the caller says what it is
+  four.left;
+  // @ts-expect-error parameters are an object
+  await client.call<Left>("stock", "left", 5);
+  // @ts-expect-error there is no such option
+  await client.call<Left>("stock", "left", {}, { timeout: 5 });
+  ok([one, two]);
+}
+
+/** `is()` narrows to the class and the code. */
+export function errors(error: unknown, either: RpcError | TypeError): void {
+  if (AegisError.is(error)) same<typeof error.code, string>();
+  if (AegisError.is(error, "TIMEOUT")) {
+    same<typeof error.code, "TIMEOUT">();
+    const details: Readonly<Record<string, unknown>> = error.details;
+    // @ts-expect-error an AegisError has no issues
+    ok([details, error.issues]);
+  }
+  if (RpcError.is(error, "EMAIL_TAKEN")) {
+    same<typeof error.code, "EMAIL_TAKEN">();
+    const narrowed: RpcError = error;
+    same<typeof error.data, unknown>();
+    ok(narrowed);
+  }
+  if (ValidationError.is(error)) {
+    const narrowed: ValidationError = error;
+    same<typeof error.issues, readonly Issue[]>();
+    ok(narrowed);
+  }
+  if (RpcError.is(either)) same<typeof either.data, unknown>();
+  else same<typeof either, TypeError>();
+}
+
 test("the code of the type tests is valid", () => {
-  ok([types, handlers, literals, byHand].every((check) => typeof check === "function"));
+  const checks = [types, handlers, literals, byHand, byName, errors];
+  ok(checks.every((check) => typeof check === "function"));
 });
