@@ -38,7 +38,6 @@ const STEPS: readonly Step[] = [
   { name: "tests on Node", command: ["deno", "task", "test:node"], tests: true },
   { name: "tests on the oldest server", command: ["deno", "task", "test:oldest"], tests: true },
   { name: "doc tests", command: ["deno", "test", "-A", "--doc", ...DOCUMENTS], tests: true },
-  { name: "examples", command: ["deno", "run", "-A", "tools/run_examples.ts"] },
   { name: "publish", command: ["deno", "publish", "--dry-run", "--allow-dirty"] },
 ];
 
