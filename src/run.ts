@@ -1,6 +1,7 @@
 // Running: services from their start to the signal that ends the program.
 
 import { onShutdown } from "./adapters/system/signals.ts";
+import { show } from "./domain/check.ts";
 
 /** What {@linkcode run} starts and stops. A service is one. */
 export interface Runnable {
@@ -19,6 +20,7 @@ export interface Runnable {
  * It does not close the bus, which others may still use: `await using bus = await connect()` does.
  *
  * @throws what the start of a service threw; the services that had started are stopped before.
+ * @throws {TypeError} when an argument is no service.
  *
  * @example
  * ```ts ignore
@@ -29,6 +31,13 @@ export interface Runnable {
  * ```
  */
 export async function run(...services: readonly Runnable[]): Promise<void> {
+  for (const service of services) {
+    if (typeof service?.start !== "function" || typeof service.stop !== "function") {
+      throw new TypeError(
+        `Cannot run ${show(service)}: it must be a service, one of each argument`,
+      );
+    }
+  }
   let signalled = false;
   let wake = (): void => {};
   const woken = new Promise<void>((resolve) => wake = resolve);

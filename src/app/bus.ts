@@ -107,6 +107,11 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
   return bus;
 }
 
+/** Whether a value is what `connect()` gave. */
+export function isBus(value: object): boolean {
+  return PARTS.has(value as Bus);
+}
+
 /** The parts of a bus. @throws {TypeError} when it is none. */
 export function partsOf(bus: unknown, what: string): BusParts {
   const parts = typeof bus === "object" && bus !== null ? PARTS.get(bus as Bus) : undefined;

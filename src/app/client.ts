@@ -2,7 +2,7 @@
 
 import { assertKeys, show } from "../domain/check.ts";
 import { assertServiceName } from "../domain/subject.ts";
-import { type Bus, partsOf } from "./bus.ts";
+import { type Bus, isBus, partsOf } from "./bus.ts";
 import type { Call, CallOptions, Origin, ServiceClient, Typed } from "./context.ts";
 import { invoke, type Invoker } from "./invoke.ts";
 import { assertMiddleware, type ClientMiddleware } from "./middleware.ts";
@@ -52,6 +52,9 @@ export interface Client {
 export function createClient(options: ClientOptions): Client {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot create a client of ${show(options)}: options must be an object`);
+  }
+  if (isBus(options)) {
+    throw new TypeError("Cannot create a client of a bus alone: write createClient({ bus })");
   }
   assertKeys(options, ["bus", "middleware"], "of a client");
   const { runtime, caller } = partsOf(options.bus, "a client");

@@ -226,6 +226,10 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     this.#status = "stopping";
     const { hooks } = this.#options;
     const { logger, transport } = this.#runtime;
+    logger.info(`${this.name} is stopping`, {
+      instance: this.instanceId,
+      inFlight: this.#responder.inFlight,
+    });
     try {
       await hooks?.onStop?.();
     } catch (error) {

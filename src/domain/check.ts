@@ -1,5 +1,7 @@
 // Checks of what programmers pass in: each names the option, the value and what is allowed.
 
+import { suggest } from "./suggest.ts";
+
 /** A value as a message quotes it: short, and never more than it needs. */
 export function show(value: unknown): string {
   if (typeof value === "string") {
@@ -25,12 +27,12 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
     Object.getPrototypeOf(prototype) === null;
 }
 
-/** Checks that `options` has no key but `allowed`. @throws {TypeError} naming the key, and what there is. */
+/** Checks that `options` has no key but `allowed`. @throws {TypeError} naming the key, and what was meant. */
 export function assertKeys(options: object, allowed: readonly string[], where: string): void {
   for (const key in options) {
     if (!allowed.includes(key)) {
       throw new TypeError(
-        `Cannot use option "${key}" ${where}: there is no such option, but ${allowed.join(", ")}`,
+        `Cannot use option "${key}" ${where}: there is no such option; ${suggest(key, allowed)}`,
       );
     }
   }

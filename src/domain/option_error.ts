@@ -1,6 +1,7 @@
 // What is said about an option that is not as it must be.
 
 import type { BaseIssue } from "valibot";
+import { suggest } from "./suggest.ts";
 import { redactUrl } from "./server_url.ts";
 
 /** What an error says about names. */
@@ -24,11 +25,7 @@ export function optionError(issue: BaseIssue<unknown>, names: OptionNames): Erro
   const path = keys.join(".");
   if (issue.type === "strict_object" && issue.expected === "never") {
     const known = keys.length > 1 ? names.knownTls.map((key) => `tls.${key}`) : names.known;
-    const meant = nearest(path, known);
-    return new TypeError(
-      `connect(): there is no option "${path}"; ` +
-        (meant === undefined ? `there are ${known.join(", ")}` : `did you mean "${meant}"?`),
-    );
+    return new TypeError(`connect(): there is no option "${path}"; ${suggest(path, known)}`);
   }
   const value = HIDDEN.has(path) ? "(hidden)" : describe(issue.input, path === "servers");
   const message = `connect(): ${names.nameOf(path)} must be ${issue.message}, not ${value}`;
@@ -57,32 +54,4 @@ function describe(value: unknown, url: boolean): string {
   if (typeof value === "bigint") return `${value}n`;
   if (Array.isArray(value)) return "an array";
   return typeof value === "object" ? "an object of another shape" : `a ${typeof value}`;
-}
-
-/** The name that `word` is most like, if it is like any: at most a third of its letters differ. */
-function nearest(word: string, names: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
-  for (const name of names) {
-    const changes = distance(word.toLowerCase(), name.toLowerCase());
-    if (changes < least) [best, least] = [name, changes];
-  }
-  return best;
-}
-
-/** How many letters must be added, taken away or replaced to make one word of the other. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(
-        row[j]! + 1,
-        next[j - 1]! + 1,
-        row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
-      );
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -141,7 +141,9 @@ export function checkOptions(options: object, nameOf: (path: string) => string):
 
 function withoutUndefined(options: unknown): object {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new TypeError("connect(): the options must be an object");
+    throw new TypeError(
+      'connect(): the options must be an object, such as { servers: "nats://localhost:4222" }',
+    );
   }
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined).map(([key, value]) =>

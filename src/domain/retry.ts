@@ -2,6 +2,7 @@
 
 import { AegisError } from "./error.ts";
 import { show } from "./check.ts";
+import { suggest } from "./suggest.ts";
 
 /** How something that failed is tried again; the same shape everywhere. */
 export interface RetryPolicy {
@@ -52,9 +53,9 @@ export function resolveRetry(policy: RetryPolicy): ResolvedRetryPolicy {
     const limits = LIMITS[key as keyof typeof LIMITS];
     if (limits === undefined) {
       throw new TypeError(
-        `Cannot use "retry.${key}": there is no such option, but ${
-          Object.keys(LIMITS).join(", ")
-        } and retryIf`,
+        `Cannot use "retry.${key}": there is no such option; ${
+          suggest(key, [...Object.keys(LIMITS), "retryIf"])
+        }`,
       );
     }
     const number = value as unknown;

@@ -1,7 +1,15 @@
 // Bad calls: what a program gets wrong is said at once, and by name.
 
 import { ok, strictEqual } from "node:assert/strict";
-import { AegisError, createClient, createService, rpc } from "../../mod.ts";
+import {
+  AegisError,
+  createClient,
+  createLogger,
+  createMetrics,
+  createService,
+  rpc,
+  run,
+} from "../../mod.ts";
 import { msgpack } from "../../msgpack.ts";
 import { both, errorOf } from "./buses.ts";
 
@@ -123,6 +131,13 @@ both("options that are none are refused by name", async ({ client, serve }) => {
   strictEqual(JSON.stringify(taken), "[]");
   ok(thrownBy(() => createClient({ bus: client, middlewares: [] } as never)) instanceof TypeError);
   ok(thrownBy(() => createClient({} as never)) instanceof TypeError);
+  ok(/write createClient\(\{ bus \}\)$/.test(`${thrownBy(() => createClient(client as never))}`));
+  ok(/did you mean "level"\?$/.test(`${thrownBy(() => createLogger({ levle: 1 } as never))}`));
+  ok(/did you mean "help"\?$/.test(`${thrownBy(() => createMetrics({ halp: {} } as never))}`));
+  for (const services of [[undefined], [[]], [{ start: 1 }]] as never[][]) {
+    const error = await errorOf(run(...services));
+    ok(error instanceof TypeError && /^Cannot run .*must be a service/.test(error.message));
+  }
   const bus = Promise.resolve(client) as never;
   for (
     const make of [() => createClient({ bus }), () => createService("a", { bus, handlers: [] })]

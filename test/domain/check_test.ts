@@ -68,10 +68,19 @@ test("showing a value never throws", () => {
 
 test("an option that is none is named, with those that are", () => {
   doesNotThrow(() => assertKeys({ a: 1 }, ["a", "b"], "of x"));
-  throws(() => assertKeys({ c: undefined }, ["a", "b"], "of x"), {
-    name: "TypeError",
-    message: 'Cannot use option "c" of x: there is no such option, but a, b',
-  });
+  const cases: [string, string[], string][] = [
+    ["other", ["timeoutMs", "retry"], "there are timeoutMs, retry"],
+    ["grace", ["timeoutMs"], "there is timeoutMs"],
+    ["timeout", ["timeoutMs", "retry"], 'did you mean "timeoutMs"?'],
+    ["Retry", ["timeoutMs", "retry"], 'did you mean "retry"?'],
+    ["versoin", ["handlers", "version"], 'did you mean "version"?'],
+  ];
+  for (const [key, allowed, text] of cases) {
+    throws(() => assertKeys({ [key]: undefined }, allowed, "of x"), {
+      name: "TypeError",
+      message: `Cannot use option "${key}" of x: there is no such option; ${text}`,
+    });
+  }
 });
 
 test("a time-out is a finite number over 0", () => {

@@ -7,7 +7,7 @@ const CREDS = `-----BEGIN NATS USER JWT-----\na.b.c\n------END NATS USER JWT----
 -----BEGIN USER NKEY SEED-----\n${SEED}\n------END USER NKEY SEED------\n`;
 
 const TypeErrors: [options: unknown, message: RegExp][] = [
-  [null, /the options must be an object/],
+  [null, /the options must be an object, such as \{ servers: "nats:\/\/localhost:4222" \}$/],
   [[], /the options must be an object/],
   ["nats://a", /the options must be an object/],
   [{ server: "a" }, /there is no option "server"; did you mean "servers"\?/],

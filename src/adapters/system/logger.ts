@@ -1,5 +1,6 @@
 // The default logger: one line of JSON for each message, to the console.
 
+import { assertKeys } from "../../domain/check.ts";
 import type { LogFields, Logger } from "../../ports/logger.ts";
 import { plain } from "./plain.ts";
 
@@ -112,6 +113,7 @@ function named(fields: LogFields | undefined): Record<string, unknown> {
  * ```
  */
 export function createLogger(options: LoggerOptions = {}): Logger {
+  assertKeys(options, ["level", "fields", "write"], "of createLogger()");
   const { level = "info", fields, write } = options;
   const least = LEVELS.indexOf(level);
   if (least < 0) {

@@ -1,5 +1,6 @@
 // Metrics in memory: counters, gauges and summaries, to be read as values or by Prometheus.
 
+import { assertKeys } from "../../domain/check.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type {
   Labels,
@@ -188,6 +189,7 @@ function refused(name: string, rule: string, value: number): RangeError {
  * ```
  */
 export function createMetrics(options: MetricsOptions = {}): ReadableMetrics {
+  assertKeys(options, ["clock", "maxSeries", "help"], "of createMetrics()");
   const { clock = createClock(), maxSeries = 1000, help = {} } = options;
   if (!(Number.isInteger(maxSeries) && maxSeries >= 1)) {
     throw new RangeError(
