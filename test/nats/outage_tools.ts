@@ -1,0 +1,123 @@
+// What tests of outages share: a way to the server that can be cut, and waiting with a limit.
+
+import { connect as dial, createServer, type Server, type Socket } from "node:net";
+import {
+  type Bus,
+  createLogger,
+  createService,
+  type Logger,
+  rpc,
+  type RpcHandler,
+  type Service,
+} from "../../mod.ts";
+import { freePorts, type NatsServer } from "../../tools/nats_server.ts";
+
+/** Says nothing. */
+export const logger: Logger = createLogger({ level: "silent" });
+/** How late an error may come after its deadline on a busy machine. */
+export const SLACK_MS = 500;
+
+/** Resolves after `ms`. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Resolves when `met`; rejects when it is not within `ms`. */
+export async function until(
+  what: string,
+  met: () => boolean | Promise<boolean>,
+  ms = 10_000,
+): Promise<void> {
+  for (const end = performance.now() + ms; performance.now() < end; await pause(5)) {
+    if (await met()) return;
+  }
+  throw new Error(`not within ${ms} ms: ${what}`);
+}
+
+/** Fails where something would otherwise hang. */
+export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
+  });
+  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** How a call ended, and after how long. */
+export interface Outcome {
+  readonly error: unknown;
+  readonly ms: number;
+}
+
+/** Waits for a call and says how it ended. */
+export async function outcome(call: Promise<unknown>): Promise<Outcome> {
+  const start = performance.now();
+  const error = await call.then(() => undefined, (reason) => reason ?? new Error("undefined"));
+  return { error, ms: performance.now() - start };
+}
+
+/** A way to the server that can be cut for one side alone. */
+export interface Way extends AsyncDisposable {
+  readonly url: string;
+  cut(): Promise<void>;
+  mend(): Promise<void>;
+}
+
+/** A way to a server, through a port of its own. */
+export async function wayTo(server: NatsServer): Promise<Way> {
+  const [port] = await freePorts(1);
+  const open = new Set<Socket>();
+  let listener: Server | undefined;
+  const keep = (socket: Socket): void => {
+    open.add(socket);
+    socket.on("error", () => {}).on("close", () => open.delete(socket));
+  };
+  const mend = async (): Promise<void> => {
+    listener = createServer((near) => {
+      const far = dial({ port: server.port, host: "127.0.0.1" });
+      keep(near);
+      keep(far);
+      near.on("close", () => far.destroy());
+      far.on("close", () => near.destroy());
+      near.pipe(far).pipe(near);
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    listener.once("error", reject).listen(port, "127.0.0.1", resolve);
+    await promise;
+  };
+  const cut = async (): Promise<void> => {
+    const closed = new Promise((resolve) => listener?.close(resolve) ?? resolve(undefined));
+    listener = undefined;
+    for (const socket of open) socket.destroy();
+    await closed;
+  };
+  await mend();
+  return { url: `nats://127.0.0.1:${port}`, cut, mend, [Symbol.asyncDispose]: cut };
+}
+
+/** Says what happens at a gate, and lets it happen. */
+export function gate(): {
+  readonly arrived: Promise<void>;
+  arrive(): void;
+  open(): void;
+  opened: Promise<void>;
+} {
+  const at = Promise.withResolvers<void>();
+  const through = Promise.withResolvers<void>();
+  return {
+    arrived: at.promise,
+    arrive: () => at.resolve(),
+    open: () => through.resolve(),
+    opened: through.promise,
+  };
+}
+
+/** Gives back its parameters. */
+export const echo: RpcHandler = rpc("echo", (params) => params);
+
+/** A started service "outage" with `echo` and `handlers`. */
+export async function serve(bus: Bus, ...handlers: readonly RpcHandler[]): Promise<Service> {
+  const service = createService("outage", { bus, handlers: [echo, ...handlers] });
+  await service.start();
+  return service as Service;
+}
