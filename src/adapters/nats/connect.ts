@@ -213,6 +213,8 @@ function addServers(connection: NatsConnection, urls: readonly string[]): void {
 
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 2_000;
+/** How late a timer may be and still count as the one that was set for the wait. */
+const SAME_MS = 20;
 
 /**
  * How long to wait before the same server is tried again: twice as long each time, with jitter, so that the clients of a
@@ -220,13 +222,18 @@ const LAST_DELAY_MS = 2_000;
  */
 function createBackoff(): () => number {
   let delay = FIRST_DELAY_MS;
-  let last = -Infinity;
+  let wait = 0;
+  let chosenAt = -Infinity;
   return () => {
     const now = performance.now();
+    // nats.js asks after an attempt, and again when it has waited for the next: the same wait is good for both.
+    if (now - chosenAt <= wait + SAME_MS) return wait;
     // Calls that are far apart have a connection between them, or a server that does not answer, which is slow enough.
-    delay = now - last > 2 * LAST_DELAY_MS ? FIRST_DELAY_MS : Math.min(delay * 2, LAST_DELAY_MS);
-    last = now;
-    return delay * (0.5 + Math.random() / 2);
+    const first = now - chosenAt > 2 * LAST_DELAY_MS;
+    delay = first ? FIRST_DELAY_MS : Math.min(delay * 2, LAST_DELAY_MS);
+    wait = delay * (0.5 + Math.random() / 2);
+    chosenAt = now;
+    return wait;
   };
 }
 
