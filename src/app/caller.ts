@@ -94,6 +94,11 @@ export class Caller {
       runtime.clock,
       (pending) => this.#end(pending, new Failure("timeout"), false),
     );
+    runtime.transport.messaging.onRefused?.((subject, error) => {
+      for (const pending of this.#deadlines.entries()) {
+        if (pending.subject === subject) this.#end(pending, new Failure("malformed", error), false);
+      }
+    });
     runtime.transport.onStatus((status) => {
       if (status === "connected") this.#returned();
       else this.#broken(status === "closed");

@@ -52,6 +52,11 @@ export interface Messaging {
     reply?: string,
     headers?: Readonly<Record<string, string>>,
   ): void;
+  /**
+   * Calls `listener` with each subject that the server did not let this user publish to; where the server does not say
+   * so, never. It says so a moment after `publish`, and not which message it was.
+   */
+  onRefused?(listener: (subject: string, error: Error) => void): void;
   /** Subscribes; the subscription lasts over reconnects. Await `flush()` to know that it stands on the server. */
   subscribe(subject: string, options: SubscribeOptions): Subscription;
   /** Resolves when the server has taken everything that was published and subscribed before. */

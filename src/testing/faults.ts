@@ -64,6 +64,9 @@ export function faulty(transport: Transport, faults: Faults, clock: Clock): Tran
       };
       clock.setTimer(wait, () => unlessGone(send));
     },
+    ...(inner.onRefused === undefined
+      ? {}
+      : { onRefused: (listener) => inner.onRefused?.(listener) }),
     subscribe: (subject, options) => inner.subscribe(subject, options),
     flush: () => inner.flush(),
     header: (message, name) => inner.header(message, name),

@@ -11,14 +11,20 @@ import { createWriter, type Writer } from "./writer.ts";
 const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
-/**
- * Core messaging over `connection`; `isConnected` says whether the server is there, `isClosed` whether it is over, which
- * a connection that others use too does not show.
- */
+/** What the transport knows of the connection. */
+export interface Link {
+  /** Whether the server is there. */
+  readonly isConnected: () => boolean;
+  /** Whether it is over, which a connection that others use too does not show. */
+  readonly isClosed: () => boolean;
+  /** Whom to tell which subjects this user may not publish to. */
+  readonly refusals: Set<(subject: string, error: Error) => void>;
+}
+
+/** Core messaging over `connection`. */
 export function createNatsMessaging(
   connection: NatsConnection,
-  isConnected: () => boolean,
-  isClosed: () => boolean,
+  { isConnected, isClosed, refusals }: Link,
 ): Messaging {
   const reads = new Reads();
   const writer = createWriter(connection);
@@ -50,6 +56,7 @@ export function createNatsMessaging(
       assertFits(subject, body, block, maxPayload());
       send(connection, writer, subject, reply, block, body, headers);
     },
+    onRefused: (listener) => void refusals.add(listener),
     subscribe(subject, options) {
       if (isClosed()) throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
       return subscribe(connection, reads, isConnected, subject, options);

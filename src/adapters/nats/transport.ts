@@ -42,10 +42,19 @@ export function createNatsTransport(
     for (const listener of [...listeners]) listener(next);
   };
 
+  const refusals = new Set<(subject: string, error: Error) => void>();
+  const refused = (error: Error & { operation?: string; subject?: string }): void => {
+    const { name, operation, subject } = error;
+    if (name !== "PermissionViolationError" || operation !== "publish" || !subject) return;
+    const translated = translateNatsError(error, `publish to ${subject}`);
+    for (const listener of refusals) listener(subject, translated);
+  };
+
   const events = connection.status();
   const watch = async (): Promise<void> => {
     for await (const event of events) {
       if (event.type === "disconnect") change("reconnecting");
+      else if (event.type === "error") refused(event.error);
       // nats.js would first wait for what is still to be written, which a server that stands still never reads.
       else if (event.type === "staleConnection") protocol?.transport?.socket?.destroy?.();
       else if (event.type === "reconnect") {
@@ -73,7 +82,11 @@ export function createNatsTransport(
     get server() {
       return server;
     },
-    messaging: createNatsMessaging(connection, isConnected, () => status === "closed"),
+    messaging: createNatsMessaging(connection, {
+      isConnected,
+      isClosed: () => status === "closed",
+      refusals,
+    }),
     onStatus(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
