@@ -18,6 +18,7 @@ import {
   type ResolvedConnectOptions,
 } from "./domain/options.ts";
 import type { Codec } from "./ports/codec.ts";
+import type { Logger } from "./ports/logger.ts";
 import type { ReadableMetrics } from "./ports/metrics.ts";
 import type { ConnectOptions } from "./ports/options.ts";
 import type { Transport, TransportKind } from "./ports/transport.ts";
@@ -43,7 +44,7 @@ export function createConnect(entry: Entry): (options?: ConnectOptions) => Promi
   return async (options = {}) => {
     const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES));
     const logger = options.logger === undefined ? createLogger() : asLogger(options.logger);
-    const transport = await open(entry, options, resolved);
+    const transport = await open(entry, options, resolved, logger);
     const clock = createClock();
     const random = createRandom();
     const json = createJsonCodec();
@@ -72,16 +73,17 @@ async function open(
   entry: Entry,
   options: ConnectOptions,
   resolved: ResolvedConnectOptions,
+  logger: Logger,
 ): Promise<Transport> {
   switch (resolved.source) {
     case "transport":
       return options.transport!;
     case "connection":
-      return createNatsTransport(options.connection as NatsConnection, entry.kind, false);
+      return createNatsTransport(options.connection as NatsConnection, entry.kind, false, logger);
     case "memory":
-      return createMemoryTransport(memoryBroker(resolved.servers[0]!));
+      return createMemoryTransport(memoryBroker(resolved.servers[0]!), logger);
     case "ws":
-      return await dial(dialWebSocket, "ws", entry, resolved);
+      return await dial(dialWebSocket, "ws", entry, resolved, logger);
     case "nats":
       if (entry.dial === undefined) {
         throw new TypeError(
@@ -90,7 +92,7 @@ async function open(
           }`,
         );
       }
-      return await dial(entry.dial, entry.kind, entry, resolved);
+      return await dial(entry.dial, entry.kind, entry, resolved, logger);
   }
 }
 
@@ -99,6 +101,7 @@ async function dial(
   kind: TransportKind,
   { readFile }: Entry,
   resolved: ResolvedConnectOptions,
+  logger: Logger,
 ): Promise<Transport> {
   if (dialled !== undefined && dialled !== kind) {
     throw new TypeError(
@@ -107,5 +110,5 @@ async function dial(
   }
   dialled = kind;
   const tools = readFile === undefined ? { dial: how } : { dial: how, readFile };
-  return createNatsTransport(await connectNats(resolved, tools), kind);
+  return createNatsTransport(await connectNats(resolved, tools), kind, true, logger);
 }

@@ -35,7 +35,7 @@ export interface Bus extends AsyncDisposable {
   readonly metrics: ReadableMetrics;
   /** Asks the server for a round trip and says how the bus is doing. It never rejects. */
   health(): Promise<BusHealth>;
-  /** Calls `listener` at each change of status; what it returns ends that. */
+  /** Calls `listener` at each change of status; what it returns ends that. What a listener throws is logged. */
   onStatus(listener: (status: BusStatus) => void): () => void;
   /** Sends what is still to be sent and closes. Calls that wait end with a `ClosedError`; stop services before. */
   close(): Promise<void>;

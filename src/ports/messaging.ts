@@ -16,7 +16,7 @@ export interface Message {
 export interface SubscribeOptions {
   /** The queue group: of its members one gets each message. */
   readonly queue?: string;
-  /** Called in turn for each message. It must not throw, and nothing else is read while it runs. */
+  /** Called in turn for each message; nothing else is read while it runs. What it throws is logged, and that is all. */
   readonly onMessage: (message: Message) => void;
   /** Called when the server refuses or ends the subscription, for want of permission for one. */
   readonly onError?: (error: Error) => void;

@@ -34,7 +34,7 @@ export interface Transport {
   readonly server: ServerInfo;
   /** Core messaging. */
   readonly messaging: Messaging;
-  /** Calls `listener` at each change of status; what it returns ends that. */
+  /** Calls `listener` at each change of status; what it returns ends that. What a listener throws is logged. */
   onStatus(listener: (status: BusStatus) => void): () => void;
   /** The time of a round trip to the broker, in milliseconds. */
   ping(): Promise<number>;

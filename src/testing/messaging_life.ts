@@ -73,6 +73,22 @@ export const messagingLife: readonly Case[] = [
     await until(b, b, () => got.length === 100);
   }),
 
+  on("what a listener throws keeps nothing from anybody", async ({ a, b, first, subject }) => {
+    const told: string[] = [];
+    const fail = (): void => {
+      throw new Error("a listener threw this on purpose");
+    };
+    b.subscribe(subject, { onMessage: fail });
+    first.onStatus(fail);
+    first.onStatus((status) => told.push(status));
+    const got = collect(b, subject);
+    await b.flush();
+    for (let i = 0; i < 3; i++) a.publish(subject, String(i));
+    await until(a, b, () => got.length === 3);
+    await first.close();
+    equal(told, ["closed"], "what the next listener was told");
+  }),
+
   on("after close() everything is refused with a ClosedError", async ({ a, first, subject }) => {
     const told: string[] = [];
     first.onStatus((status) => told.push(status));

@@ -128,7 +128,8 @@ export function on(
   });
 }
 
-function recordingLogger(lines: LogLine[], base: LogFields = {}): Logger {
+/** A logger that keeps its lines. */
+export function recordingLogger(lines: LogLine[], base: LogFields = {}): Logger {
   const at = (level: string) => (message: string, fields?: LogFields) =>
     void lines.push({ level, message, fields: { ...base, ...fields } });
   return {

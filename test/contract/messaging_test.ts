@@ -42,11 +42,18 @@ function publicOnly(connection: NatsConnection): NatsConnection {
 }
 
 const broker = new MemoryBroker();
+const logger = { error() {} };
 const adapters: Record<string, () => Promise<Transport>> = {
-  "memory": () => Promise.resolve(createMemoryTransport(broker)),
-  "NATS": async () => createNatsTransport(await connect({ servers: server.url }), "tcp"),
+  "memory": () => Promise.resolve(createMemoryTransport(broker, logger)),
+  "NATS": async () =>
+    createNatsTransport(await connect({ servers: server.url }), "tcp", true, logger),
   "NATS by its public API": async () =>
-    createNatsTransport(publicOnly(await connect({ servers: server.url })), "tcp"),
+    createNatsTransport(
+      publicOnly(await connect({ servers: server.url })),
+      "tcp",
+      true,
+      logger,
+    ),
 };
 
 for (const [adapter, open] of Object.entries(adapters)) {

@@ -77,3 +77,17 @@ test("a bus is connected again in well under a second when its server is", async
   // The waits double, so that what is added to the time that the server was away is in proportion to it.
   ok(took < 500 + 3 * away, `${took} ms, of which the server was away for ${away}`);
 });
+
+test("a bus whose listener throws comes back after an outage all the same", async () => {
+  await using server = await startNatsServer({ jetstream: false });
+  await using bus = await connect({ servers: server.url, logger });
+  bus.onStatus(() => {
+    throw new Error("on purpose");
+  });
+  for (let round = 0; round < 2; round++) {
+    await server.kill();
+    await until("it is noticed", () => bus.status === "reconnecting");
+    await server.restart();
+    await until("it is back", () => bus.status === "connected");
+  }
+});

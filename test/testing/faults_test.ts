@@ -37,7 +37,7 @@ function wire(faults: Faults) {
 
 const shared = new MemoryBroker();
 const open = (): Promise<Transport> =>
-  Promise.resolve(withFaults(createMemoryTransport(shared), {}));
+  Promise.resolve(withFaults(createMemoryTransport(shared, { error() {} }), {}));
 for (const { name, run } of messagingContract) test(`without faults: ${name}`, () => run(open));
 
 test("drop loses the messages that it picks, and the publisher is not told", async () => {

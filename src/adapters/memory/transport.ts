@@ -1,6 +1,7 @@
 // The embedded transport: the ports of a NATS connection, on a broker inside this process.
 
 import { ClosedError, SerializationError, UnavailableError } from "../../domain/error.ts";
+import type { Logger } from "../../ports/logger.ts";
 import type { Message, Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
 import type { BusStatus, Transport } from "../../ports/transport.ts";
 import { type Interest, MAX_PAYLOAD, MemoryBroker, type MemoryMessage } from "./broker.ts";
@@ -17,17 +18,34 @@ const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
 const encoder = new TextEncoder();
 let connections = 0;
 
-/** A connection to `broker`, or to one of its own. */
-export function createMemoryTransport(broker: MemoryBroker = new MemoryBroker()): MemoryTransport {
+/** A connection to `broker`, or to one of its own; `logger` is where that goes which listeners throw. */
+export function createMemoryTransport(
+  broker: MemoryBroker = new MemoryBroker(),
+  logger: Pick<Logger, "error"> = console,
+): MemoryTransport {
   const listeners = new Set<(status: BusStatus) => void>();
   const interests = new Set<Interest>();
   const inbox = `_INBOX.m${(++connections).toString(36)}`;
   let status: BusStatus = "connected";
 
+  const failed = (what: string, error: unknown): void => {
+    try {
+      logger.error(`${what} threw an error`, { error });
+    } catch {
+      // The logger throws too, and there is nobody left to tell.
+    }
+  };
+
   const change = (next: BusStatus): void => {
     if (status === next || status === "closed") return;
     status = next;
-    for (const listener of [...listeners]) listener(next);
+    for (const listener of [...listeners]) {
+      try {
+        listener(next);
+      } catch (error) {
+        failed(`What listens to the status "${next}"`, error);
+      }
+    }
   };
 
   const assertHere = (what: string): void => {
@@ -72,7 +90,14 @@ export function createMemoryTransport(broker: MemoryBroker = new MemoryBroker())
       if (!SUBJECT.test(subject)) {
         throw new TypeError(`Cannot subscribe to ${JSON.stringify(subject)}`);
       }
-      return subscribe(broker, interests, () => status, subject, options);
+      const onMessage = (message: Message): void => {
+        try {
+          options.onMessage(message);
+        } catch (error) {
+          failed(`What listens to ${subject}`, error);
+        }
+      };
+      return subscribe(broker, interests, () => status, subject, { ...options, onMessage });
     },
     async flush() {
       assertHere("flush");

@@ -19,13 +19,16 @@ export interface Link {
   readonly isClosed: () => boolean;
   /** Whom to tell which subjects this user may not publish to. */
   readonly refusals: Set<(subject: string, error: Error) => void>;
+  /** Logs what somebody who was told something threw. */
+  readonly failed: (what: string, error: unknown) => void;
 }
 
 /** Core messaging over `connection`. */
 export function createNatsMessaging(
   connection: NatsConnection,
-  { isConnected, isClosed, refusals }: Link,
+  link: Link,
 ): Messaging {
+  const { isConnected, isClosed, refusals } = link;
   const reads = new Reads();
   const writer = createWriter(connection);
   const inbox = createInbox();
@@ -59,7 +62,7 @@ export function createNatsMessaging(
     onRefused: (listener) => void refusals.add(listener),
     subscribe(subject, options) {
       if (isClosed()) throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
-      return subscribe(connection, reads, isConnected, subject, options);
+      return subscribe(connection, link, reads, subject, options);
     },
     async flush() {
       writer?.flush();
@@ -132,8 +135,8 @@ function send(
 
 function subscribe(
   connection: NatsConnection,
+  { isConnected, failed }: Link,
   reads: Reads,
-  isConnected: () => boolean,
   subject: string,
   { queue, onMessage, onError }: SubscribeOptions,
 ): Subscription {
@@ -144,8 +147,13 @@ function subscribe(
     const subscription = connection.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
       callback: (error, message) => {
-        if (error === null) onMessage(reads.message(message));
-        else onError?.(translateNatsError(error, `subscribe to ${subject}`));
+        try {
+          if (error === null) onMessage(reads.message(message));
+          else onError?.(translateNatsError(error, `subscribe to ${subject}`));
+        } catch (thrown) {
+          // nats.js would read nothing more from the server.
+          failed(`What listens to ${subject}`, thrown);
+        }
       },
     });
     return {

@@ -1,6 +1,7 @@
 // The NATS transport: a connection, what becomes of it, and what the server is.
 
 import type { NatsConnection } from "@nats-io/nats-core";
+import type { Logger } from "../../ports/logger.ts";
 import type { BusStatus, ServerInfo, Transport, TransportKind } from "../../ports/transport.ts";
 import { translateNatsError } from "./error.ts";
 import { createNatsMessaging } from "./messaging.ts";
@@ -17,11 +18,15 @@ interface Internals {
   };
 }
 
-/** A transport over `connection`; `owned` says whether closing the one closes the other. */
+/**
+ * A transport over `connection`; `owned` says whether closing the one closes the other, and `logger` is where that goes
+ * which listeners throw.
+ */
 export function createNatsTransport(
   connection: NatsConnection,
   kind: TransportKind,
   owned = true,
+  logger: Pick<Logger, "error"> = console,
 ): Transport {
   const listeners = new Set<(status: BusStatus) => void>();
   const protocol = (connection as unknown as Internals).protocol;
@@ -36,10 +41,24 @@ export function createNatsTransport(
   const isConnected = (): boolean =>
     status === "connected" && protocol?.connected !== false && !connection.isClosed();
 
+  const failed = (what: string, error: unknown): void => {
+    try {
+      logger.error(`${what} threw an error`, { error });
+    } catch {
+      // The logger throws too, and there is nobody left to tell.
+    }
+  };
+
   const change = (next: BusStatus): void => {
     if (status === next || status === "closed") return;
     status = next;
-    for (const listener of [...listeners]) listener(next);
+    for (const listener of [...listeners]) {
+      try {
+        listener(next);
+      } catch (error) {
+        failed(`What listens to the status "${next}"`, error);
+      }
+    }
   };
 
   const refusals = new Set<(subject: string, error: Error) => void>();
@@ -47,7 +66,13 @@ export function createNatsTransport(
     const { name, operation, subject } = error;
     if (name !== "PermissionViolationError" || operation !== "publish" || !subject) return;
     const translated = translateNatsError(error, `publish to ${subject}`);
-    for (const listener of refusals) listener(subject, translated);
+    for (const listener of refusals) {
+      try {
+        listener(subject, translated);
+      } catch (thrown) {
+        failed("What listens to refusals", thrown);
+      }
+    }
   };
 
   const events = connection.status();
@@ -86,6 +111,7 @@ export function createNatsTransport(
       isConnected,
       isClosed: () => status === "closed",
       refusals,
+      failed,
     }),
     onStatus(listener) {
       listeners.add(listener);
