@@ -1,14 +1,16 @@
 // The caller: requests out, answers in, over one inbox and one timer for all calls of a bus.
 
+import { againMessages } from "../domain/again.ts";
 import { AegisError, ClosedError } from "../domain/error.ts";
 import { HEADER } from "../domain/header.ts";
 import { readResponse } from "../domain/message.ts";
 import { OwnResults } from "../domain/own_message.ts";
-import { rpcCancelSubject } from "../domain/subject.ts";
+import { rpcAgainSubject, rpcCancelSubject } from "../domain/subject.ts";
 import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import { Answer, Failure } from "./answer.ts";
 import { Deadlines } from "./deadlines.ts";
+import { Parking } from "./parking.ts";
 import { codecOf, encodeRequest, type Runtime, textOf } from "./runtime.ts";
 
 /** One call on its way. It stands in the timer wheel by itself, so that a call is one object. */
@@ -58,8 +60,6 @@ export class Outgoing implements Expiring {
   }
 }
 
-/** How many calls may wait for the bus to come back before further ones are refused. */
-const MAX_PARKED = 10_000;
 /** For how long after an outage services may still be coming back: twice the longest wait between their attempts, and more. */
 const SETTLING_MS = 5_000;
 
@@ -84,11 +84,12 @@ export class Caller {
   readonly #own = new OwnResults();
   #inbox: Subscription | undefined;
   #inboxError: Error | undefined;
-  #parked = new Set<() => void>();
+  readonly #parking: Parking;
   #returnedAt = -Infinity;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
+    this.#parking = new Parking(runtime);
     this.#prefix = `${runtime.transport.messaging.inbox}.`;
     this.#deadlines = new Deadlines(
       runtime.clock,
@@ -117,27 +118,7 @@ export class Caller {
 
   /** Waits until the bus is there, or a failure. */
   whenConnected(expiresAt: number, signal: AbortSignal | undefined): Promise<Failure | undefined> {
-    const { transport, clock } = this.#runtime;
-    if (transport.status === "connected") return Promise.resolve(undefined);
-    if (transport.status === "closed") return Promise.resolve(new Failure("closed"));
-    if (this.#parked.size >= MAX_PARKED) return Promise.resolve(new Failure("away"));
-    return new Promise((resolve) => {
-      const finish = (failure?: Failure): void => {
-        timer.cancel();
-        this.#parked.delete(wake);
-        signal?.removeEventListener("abort", abort);
-        resolve(failure);
-      };
-      const wake = (): void =>
-        finish(this.#runtime.transport.status === "closed" ? new Failure("closed") : undefined);
-      const abort = (): void => finish(new Failure("aborted", signal?.reason));
-      const timer = clock.setTimer(
-        Math.max(0, expiresAt - clock.monotonic()),
-        () => finish(new Failure("away")),
-      );
-      this.#parked.add(wake);
-      signal?.addEventListener("abort", abort);
-    });
+    return this.#parking.whenConnected(expiresAt, signal);
   }
 
   /** Sends a request at the moment `now`; resolves with its answer, or with the reason why there is none. */
@@ -281,7 +262,22 @@ export class Caller {
     this.#returnedAt = this.#runtime.clock.monotonic();
     // What this user was not allowed to receive it may be now; only a bus that is closed remains so.
     if (!AegisError.is(this.#inboxError, "CLOSED")) this.#inboxError = undefined;
-    this.#wake();
+    this.#askAgain();
+    this.#parking.wake();
+  }
+
+  /** Asks services for the answers that were sent while nobody was here to take them. */
+  #askAgain(): void {
+    const waiting = this.#deadlines.entries().map(({ service, id, slot }) => (
+      { service, id, reply: this.#prefix + slot }
+    ));
+    try {
+      for (const [service, body] of againMessages(waiting)) {
+        this.#runtime.transport.messaging.publish(rpcAgainSubject(service), body);
+      }
+    } catch {
+      // Away again: the next return asks for all of them.
+    }
   }
 
   #broken(closed: boolean): void {
@@ -289,10 +285,6 @@ export class Caller {
       if (closed) this.#end(pending, new Failure("closed"), false);
       else if (pending.repeatable) this.#end(pending, new Failure("lost"), false);
     }
-    if (closed) this.#wake();
-  }
-
-  #wake(): void {
-    for (const wake of [...this.#parked]) wake();
+    if (closed) this.#parking.wake();
   }
 }

@@ -1,5 +1,6 @@
 // Replies that outlast an outage: what was answered while the bus was away, or just before it was noticed, is sent again.
 
+import { readAgain } from "../domain/again.ts";
 import { AegisError } from "../domain/error.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import type { Runtime } from "./runtime.ts";
@@ -21,9 +22,10 @@ const RETRY_MS = 200;
 
 /**
  * Sends answers. A server forgets what it was sent for a client that is not there, and a dying connection swallows what
- * was written to it last. So the last answers are remembered, and those whose callers may still wait go out again when the
- * bus is back: as requests, since the server then says so when a caller is not back yet, and they are sent once more. A
- * caller that had its answer ignores the second one.
+ * was written to it last. So the last answers are remembered. A caller whose connection broke asks for its own when it is
+ * back. When the connection of this side broke, those whose callers may still wait go out again: as requests, since the
+ * server then says so when a caller is not back yet, and they are sent once more. A caller that had its answer ignores the
+ * second one.
  */
 export class Replies {
   readonly #runtime: Runtime;
@@ -64,6 +66,13 @@ export class Replies {
       if (!AegisError.is(error, "SERVICE_UNAVAILABLE")) throw error;
       this.#keep(reply);
     }
+  }
+
+  /** Sends the answers again that a caller asks for whose connection broke while it waited for them. */
+  again(message: Message): void {
+    const calls = readAgain(message.data);
+    for (const reply of this.#recent) if (reply !== undefined) this.#sendAgain(reply, calls);
+    for (const reply of this.#kept.values()) this.#sendAgain(reply, calls);
   }
 
   /** Forgets everything. */
@@ -113,6 +122,18 @@ export class Replies {
     for (const number of [...this.#kept.keys()]) this.#sendKept(number);
   }
 
+  #sendAgain(reply: Reply, calls: ReadonlyMap<string, string>): void {
+    const { clock, transport: { messaging } } = this.#runtime;
+    const id = calls.get(reply.subject);
+    // Reply subjects are used again: this may be the answer to an earlier call.
+    if (id === undefined || !names(reply.body, id) || reply.expiresAt <= clock.monotonic()) return;
+    try {
+      messaging.publish(reply.subject, reply.body, undefined, reply.headers);
+    } catch {
+      // This side is away now: it sends what it remembers when it is back.
+    }
+  }
+
   #sendKept(number: number): void {
     const reply = this.#kept.get(number);
     const { clock, transport: { messaging } } = this.#runtime;
@@ -135,7 +156,7 @@ export class Replies {
     const missed = this.#missedNumbers;
     clock.setTimer(RETRY_MS, () => {
       if (missed.delete(number)) this.#sendKept(number);
-      else if (messaging.connected) this.#kept.delete(number);
+      else if (messaging.connected && this.#kept.delete(number)) this.#remember(reply);
     });
   }
 
@@ -146,4 +167,9 @@ export class Replies {
     if (!this.#runtime.transport.messaging.isNoResponders(message)) return;
     this.#missedNumbers.add(Number(message.subject.slice(message.subject.lastIndexOf(".") + 1)));
   }
+}
+
+/** Whether the body of an answer names the request `id`. */
+function names(body: string | Uint8Array, id: string): boolean {
+  return (typeof body === "string" ? body : new TextDecoder().decode(body)).includes(id);
 }

@@ -8,7 +8,13 @@ import {
   ValidationError,
 } from "../domain/error.ts";
 import { readRequest, type RpcRequest } from "../domain/message.ts";
-import { rpcCancelSubject, rpcInstanceSubject, rpcQueue, rpcSubject } from "../domain/subject.ts";
+import {
+  rpcAgainSubject,
+  rpcCancelSubject,
+  rpcInstanceSubject,
+  rpcQueue,
+  rpcSubject,
+} from "../domain/subject.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Call, Origin } from "./context.ts";
@@ -91,6 +97,12 @@ export class Responder {
       messaging.subscribe(rpcCancelSubject(this.service), {
         onMessage: (message) => this.#cancel(message),
         onError,
+      }),
+      messaging.subscribe(rpcAgainSubject(this.service), {
+        onMessage: (message) => this.#responses.again(message),
+        onError: (error) =>
+          // It serves without: an answer that is lost in an outage of its caller stays lost.
+          this.runtime.logger.warn(`${this.service} cannot be asked for answers again`, { error }),
       }),
     );
   }

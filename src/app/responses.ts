@@ -84,6 +84,11 @@ export class Responses {
     this.#sendError(message.reply, codec, response, headers, expiresAt);
   }
 
+  /** Sends the answers again that a caller asks for. */
+  again(message: Message): void {
+    this.#replies.again(message);
+  }
+
   /** Lets go of what it keeps. */
   close(): void {
     this.#replies.close();

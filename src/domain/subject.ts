@@ -26,6 +26,15 @@ export function rpcCancelSubject(service: string): string {
   return `internal.rpc.cancel.${service}`;
 }
 
+/**
+ * The subject on which every instance of a service hears which answers a caller asks for again, because its connection
+ * broke while it waited for them. A line of the body is one call: its id, a space, its reply subject. An instance that
+ * remembers the answer sends it to that subject once more; others, and those that do not know this, do nothing.
+ */
+export function rpcAgainSubject(service: string): string {
+  return `internal.rpc.again.${service}`;
+}
+
 /** Checks the name of a service. @throws {TypeError} when it is none. */
 export function assertServiceName(name: unknown): asserts name is string {
   if (typeof name !== "string" || !NAME.test(name)) {

@@ -7,6 +7,7 @@ import {
   assertInstanceId,
   assertMethodName,
   assertServiceName,
+  rpcAgainSubject,
   rpcCancelSubject,
   rpcInstanceSubject,
   rpcQueue,
@@ -20,8 +21,15 @@ test("subjects are those of the protocol", () => {
       rpcQueue("shop"),
       rpcInstanceSubject("shop", "create", "one"),
       rpcCancelSubject("shop"),
+      rpcAgainSubject("shop"),
     ],
-    ["rpc.shop.create", "rpc.shop", "rpc.shop.create.one", "internal.rpc.cancel.shop"],
+    [
+      "rpc.shop.create",
+      "rpc.shop",
+      "rpc.shop.create.one",
+      "internal.rpc.cancel.shop",
+      "internal.rpc.again.shop",
+    ],
   );
 });
 

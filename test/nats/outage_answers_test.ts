@@ -67,6 +67,39 @@ test("an answer given after the caller's connection broke and came back reaches 
   strictEqual(await within(10_000, "the answer", call), "late");
 });
 
+test("an answer given while its caller alone is away reaches it as soon as it is back", async () => {
+  await using server = await startNatsServer({ jetstream: false });
+  await using toClient = await wayTo(server);
+  await using serviceBus = await connect({ servers: server.url, logger });
+  await using bus = await connect({ servers: toClient.url, logger });
+  let runs = 0;
+  let answered = 0;
+  const { opened, open } = gate();
+  const slow = rpc("slow", async (params) => {
+    runs++;
+    await opened;
+    answered++;
+    return params;
+  });
+  await using _service = await serve(serviceBus, slow);
+  const client = createClient({ bus });
+  const calls = Array.from(
+    { length: 200 },
+    (_, n) => client.call("outage", "slow", { n }, { timeoutMs: 20_000 }),
+  );
+  await until("they run", () => runs === 200);
+  await toClient.cut();
+  await until("it is noticed", () => bus.status === "reconnecting");
+  open();
+  await until("they are answered", () => answered === 200);
+  await serviceBus.health();
+  await toClient.mend();
+  await until("the client is back", () => bus.status === "connected");
+  const results = await within(2_000, "the answers", Promise.all(calls));
+  strictEqual(JSON.stringify(results), JSON.stringify(calls.map((_, n) => ({ n }))));
+  strictEqual(runs, 200);
+});
+
 test("a call that may run twice is sent again when its connection breaks", async () => {
   await using server = await startNatsServer({ jetstream: false });
   await using toClient = await wayTo(server);

@@ -14,6 +14,8 @@ authorization {
       publish: ">", subscribe: { allow: ["_INBOX.>"] } } }
     { user: "no_calling", password: "p", permissions: {
       publish: { deny: ["rpc.outage.echo"] }, subscribe: ">" } }
+    { user: "no_again", password: "p", permissions: {
+      publish: ">", subscribe: { deny: ["internal.rpc.again.>"] } } }
     { user: "no_inbox", password: "p", permissions: {
       publish: ">", subscribe: { deny: ["_INBOX.>"] } } }
   ]
@@ -32,6 +34,21 @@ test("start() says which subject the server does not let it subscribe to", async
   const health = await service.health();
   strictEqual(health.ok, false);
   strictEqual(health.bus.ok, true);
+});
+
+test("a service that may not be asked for answers again serves all the same, and says so", async () => {
+  await using server = await startNatsServer({ jetstream: false, config: PERMISSIONS });
+  const lines: string[] = [];
+  const warned = { debug() {}, info() {}, warn: (text: string) => lines.push(text), error() {} };
+  const options = { servers: server.url, user: "no_again", pass: "p" };
+  await using bus = await connect({ ...options, logger: warned });
+  await using service = await serve(bus);
+  strictEqual(service.status, "started");
+  strictEqual(
+    await createClient({ bus }).call("outage", "echo", { n: 1 }).then(JSON.stringify),
+    `{"n":1}`,
+  );
+  strictEqual(lines.filter((line) => line.includes("answers again")).length, 1, lines.join());
 });
 
 test("a caller that may not receive answers is told so at once", async () => {
