@@ -68,6 +68,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "routes.ts",
     "rpc.ts",
     "run_handler.ts",
+    "stopping.ts",
   ],
   event: ["event.ts"],
   command: ["command.ts"],

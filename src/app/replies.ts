@@ -15,10 +15,13 @@ interface Reply {
 /** How many of the last answers are kept at hand, and how many units of text or bytes of them in all. */
 const MAX_RECENT = 512;
 const MAX_RECENT_SIZE = 1024 * 1024;
-/** How many answers wait for the bus to come back. */
+/** How many answers wait for the bus to come back, and how many units of text or bytes of them in all. */
 const MAX_KEPT = 10_000;
+const MAX_KEPT_SIZE = 64 * 1024 * 1024;
 /** How long to wait for the server's word that the caller is not there yet, and before trying it again. */
 const RETRY_MS = 200;
+/** How often it is looked whether all answers are sent, by who waits for that. */
+const LOOK_MS = 20;
 
 /**
  * Sends answers. A server forgets what it was sent for a client that is not there, and a dying connection swallows what
@@ -34,6 +37,8 @@ export class Replies {
   #next = 0;
   #size = 0;
   readonly #kept = new Map<number, Reply>();
+  #keptSize = 0;
+  #dropped = 0;
   #number = 0;
   #inbox: Subscription | undefined;
   readonly #unsubscribe: () => void;
@@ -75,10 +80,27 @@ export class Replies {
     for (const reply of this.#kept.values()) this.#sendAgain(reply, calls);
   }
 
+  /** How many answers wait for the bus, or for the server's word that their callers are there. */
+  get kept(): number {
+    return this.#kept.size;
+  }
+
+  /** Resolves when no answer waits any more whose caller may still want it, or the bus is closed. */
+  async whenSent(): Promise<void> {
+    const { clock, transport } = this.#runtime;
+    while (transport.status !== "closed") {
+      const now = clock.monotonic();
+      for (const [number, { expiresAt }] of this.#kept) if (expiresAt <= now) this.#forget(number);
+      if (this.#kept.size === 0) return;
+      await new Promise<void>((resolve) => clock.setTimer(LOOK_MS, resolve));
+    }
+  }
+
   /** Forgets everything. */
   close(): void {
     this.#unsubscribe();
     this.#kept.clear();
+    this.#keptSize = 0;
     this.#recent.length = 0;
     void this.#inbox?.drain().catch(() => {
       // The bus is closing too, and its subscriptions with it.
@@ -100,17 +122,27 @@ export class Replies {
   }
 
   #keep(reply: Reply): void {
-    if (this.#kept.size >= MAX_KEPT) {
-      this.#runtime.logger.warn(`${this.#service} dropped an answer: too many wait for the bus`);
+    const size = this.#keptSize + reply.body.length;
+    if (this.#kept.size >= MAX_KEPT || size > MAX_KEPT_SIZE) {
+      if (this.#dropped++ === 0) {
+        this.#runtime.logger.warn(`${this.#service} drops answers: too many wait for the bus`);
+      }
       this.#runtime.metrics.increment("aegis_rpc_replies_dropped_total", {
         service: this.#service,
       });
       return;
     }
+    this.#keptSize = size;
     this.#kept.set(this.#number++, reply);
   }
 
+  #forget(number: number): boolean {
+    this.#keptSize -= this.#kept.get(number)?.body.length ?? 0;
+    return this.#kept.delete(number);
+  }
+
   #resend(): void {
+    this.#dropped = 0;
     for (const reply of this.#recent) if (reply !== undefined) this.#keep(reply);
     this.#recent.length = 0;
     this.#size = 0;
@@ -139,7 +171,7 @@ export class Replies {
     const { clock, transport: { messaging } } = this.#runtime;
     if (reply === undefined) return;
     if (reply.expiresAt <= clock.monotonic()) {
-      this.#kept.delete(number);
+      this.#forget(number);
       return;
     }
     try {
@@ -156,7 +188,7 @@ export class Replies {
     const missed = this.#missedNumbers;
     clock.setTimer(RETRY_MS, () => {
       if (missed.delete(number)) this.#sendKept(number);
-      else if (messaging.connected && this.#kept.delete(number)) this.#remember(reply);
+      else if (messaging.connected && this.#forget(number)) this.#remember(reply);
     });
   }
 

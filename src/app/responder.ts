@@ -24,6 +24,7 @@ import { type Limiter, limiterOf } from "./limiter.ts";
 import { Listening } from "./listening.ts";
 import { createMethod, type Method } from "./method.ts";
 import type { ServerMiddleware } from "./middleware.ts";
+import { Replies } from "./replies.ts";
 import { Responses } from "./responses.ts";
 import type { RpcHandler } from "./rpc.ts";
 import { codecOf, type Runtime, textOf } from "./runtime.ts";
@@ -45,6 +46,7 @@ export class Responder {
   readonly service: string;
   readonly instanceId: string;
   readonly callFrom: (origin: Origin) => Call;
+  readonly replies: Replies;
   readonly #options: ResponderOptions;
   readonly #methods = new Map<string, Method>();
   readonly #deadlines: Deadlines<Invocation>;
@@ -52,7 +54,9 @@ export class Responder {
   readonly #listening: Listening;
   readonly #shared: Limiter | undefined;
   readonly #idle: (() => void)[] = [];
-  #subscriptions: Subscription[] = [];
+  readonly #requests: Subscription[] = [];
+  /** What callers say of calls that have arrived: heard until the last has ended. */
+  readonly #signals: Subscription[] = [];
   #inFlight = 0;
 
   constructor(runtime: Runtime, options: ResponderOptions) {
@@ -62,7 +66,8 @@ export class Responder {
     this.callFrom = options.callFrom;
     this.#options = options;
     this.#listening = new Listening(runtime);
-    this.#responses = new Responses(runtime, options.service);
+    this.replies = new Replies(runtime, options.service);
+    this.#responses = new Responses(runtime, options.service, this.replies);
     this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
     this.#shared = limiterOf(options.concurrency);
     for (const handler of options.handlers) {
@@ -77,41 +82,35 @@ export class Responder {
 
   /** Subscribes every method. They stand on the server once the transport was flushed. */
   open(onError: (error: Error) => void): void {
-    const { messaging } = this.runtime.transport;
+    const { service, runtime: { logger, transport: { messaging } } } = this;
     this.#listening.start();
     for (const method of this.#methods.values()) {
       const onMessage = (message: Message): void => this.#receive(method, message);
-      this.#subscriptions.push(
-        messaging.subscribe(rpcSubject(this.service, method.name), {
-          queue: rpcQueue(this.service),
-          onMessage,
-          onError,
-        }),
-      );
+      const options = { queue: rpcQueue(service), onMessage, onError };
+      this.#requests.push(messaging.subscribe(rpcSubject(service, method.name), options));
     }
-    this.#subscriptions.push(
-      messaging.subscribe(rpcInstanceSubject(this.service, "*", this.instanceId), {
+    this.#requests.push(
+      messaging.subscribe(rpcInstanceSubject(service, "*", this.instanceId), {
         onMessage: (message) => this.#receiveDirect(message),
         onError,
       }),
-      messaging.subscribe(rpcCancelSubject(this.service), {
+    );
+    this.#signals.push(
+      messaging.subscribe(rpcCancelSubject(service), {
         onMessage: (message) => this.#cancel(message),
         onError,
       }),
-      messaging.subscribe(rpcAgainSubject(this.service), {
-        onMessage: (message) => this.#responses.again(message),
-        onError: (error) =>
-          // It serves without: an answer that is lost in an outage of its caller stays lost.
-          this.runtime.logger.warn(`${this.service} cannot be asked for answers again`, { error }),
+      messaging.subscribe(rpcAgainSubject(service), {
+        onMessage: (message) => this.replies.again(message),
+        // It serves without: an answer that an outage of its caller swallows stays lost.
+        onError: (error) => logger.warn(`${service} cannot be asked for answers again`, { error }),
       }),
     );
   }
 
-  /** Asks for no more; resolves when all that had been routed here has arrived. */
-  async drain(): Promise<void> {
-    const subscriptions = this.#subscriptions;
-    this.#subscriptions = [];
-    await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+  /** Asks for no more calls; resolves when all that had been routed here have arrived, after `withinMs` at the latest. */
+  async drain(withinMs: number): Promise<void> {
+    await Promise.all(this.#requests.splice(0).map((requests) => requests.drain(withinMs)));
   }
 
   /** Resolves when nothing is in flight. */
@@ -135,10 +134,11 @@ export class Responder {
     }
   }
 
-  /** Lets go of timers. */
-  close(): void {
+  /** Lets go of everything; resolves when the server has heard of it, after `withinMs` at the latest. */
+  async close(withinMs: number): Promise<void> {
     this.#listening.stop();
-    this.#responses.close();
+    this.replies.close();
+    await Promise.all(this.#signals.splice(0).map((signals) => signals.drain(withinMs)));
   }
 
   #receiveDirect(message: Message): void {

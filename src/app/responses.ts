@@ -6,7 +6,7 @@ import { DEFAULT_TIMEOUT_MS, isRecord, type RpcResponse } from "../domain/messag
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Invocation } from "./invocation.ts";
-import { Replies } from "./replies.ts";
+import type { Replies } from "./replies.ts";
 import { codecOf, encodeResponse, type Runtime } from "./runtime.ts";
 
 const MAX_ERROR_DATA = 64 * 1024;
@@ -20,10 +20,10 @@ export class Responses {
   readonly #service: string;
   readonly #replies: Replies;
 
-  constructor(runtime: Runtime, service: string) {
+  constructor(runtime: Runtime, service: string, replies: Replies) {
     this.#runtime = runtime;
     this.#service = service;
-    this.#replies = new Replies(runtime, service);
+    this.#replies = replies;
   }
 
   /** Answers a call with its result or its error; gives the error's code, or undefined for a result. */
@@ -82,16 +82,6 @@ export class Responses {
     // An answer that names no request is not sent again: after an outage it could end another one.
     const expiresAt = response.correlationId === null ? 0 : clock.monotonic() + DEFAULT_TIMEOUT_MS;
     this.#sendError(message.reply, codec, response, headers, expiresAt);
-  }
-
-  /** Sends the answers again that a caller asks for. */
-  again(message: Message): void {
-    this.#replies.again(message);
-  }
-
-  /** Lets go of what it keeps. */
-  close(): void {
-    this.#replies.close();
   }
 
   #sendError(

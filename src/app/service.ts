@@ -9,6 +9,7 @@ import type { Call, Typed } from "./context.ts";
 import { Responder } from "./responder.ts";
 import type { RpcHandler } from "./rpc.ts";
 import type { Runtime } from "./runtime.ts";
+import { Stopping } from "./stopping.ts";
 import {
   checkServiceOptions,
   type ServiceHealth,
@@ -42,15 +43,13 @@ export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHa
   start(): Promise<void>;
   /**
    * Stops it without losing a call: takes no more, finishes what was taken, and aborts what runs longer than
-   * `graceMs`. Calling it again waits for the same stop.
+   * `graceMs`. Answers that wait for the bus to come back go out before, if it does within that time. Calling it again
+   * waits for the same stop.
    */
   stop(options?: StopOptions): Promise<void>;
   /** How it is doing. It never rejects. */
   health(): Promise<ServiceHealth>;
 }
-
-/** How long handlers that were aborted have to notice, in milliseconds. */
-const ABORT_MS = 1_000;
 
 /**
  * A service that serves `handlers` under `name`. It does nothing before `start()`.
@@ -111,13 +110,12 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
   readonly #options: ServiceOptions<Handlers>;
   readonly #runtime: Runtime;
   readonly #responder: Responder;
+  readonly #ending: Stopping;
   #status: ServiceStatus = "initializing";
   #startedAt = 0;
   #error: Error | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
-  #hurry: (() => void) | undefined;
-  #hurried = false;
 
   constructor(
     name: string,
@@ -135,6 +133,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     this.#options = options;
     this.#runtime = runtime;
     this.#responder = responder;
+    this.#ending = new Stopping(responder);
   }
 
   get status(): ServiceStatus {
@@ -165,10 +164,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
       );
     }
     // A second stop() that will not wait cuts the first one short.
-    if (this.#stopping !== undefined && graceMs === 0) {
-      this.#hurried = true;
-      this.#hurry?.();
-    }
+    if (this.#stopping !== undefined && graceMs === 0) this.#ending.hurry();
     return this.#stopping ??= this.#stop(graceMs);
   }
 
@@ -200,10 +196,9 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
       await hooks?.onStarted?.();
     } catch (error) {
       this.#status = "failed";
-      await this.#responder.drain().catch((cause) =>
+      await this.#ending.close().catch((cause) =>
         logger.warn(`${this.name} could not take down its handlers`, { error: cause })
       );
-      this.#responder.close();
       throw error;
     }
     this.#status = "started";
@@ -218,14 +213,15 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     await this.#starting?.catch(() => undefined);
     if (this.#status !== "started") {
       if (this.#status === "initializing") {
-        this.#responder.close();
+        await this.#ending.close();
         this.#status = "stopped";
       }
       return;
     }
     this.#status = "stopping";
     const { hooks } = this.#options;
-    const { logger, transport } = this.#runtime;
+    const { logger, clock } = this.#runtime;
+    const end = clock.monotonic() + graceMs;
     logger.info(`${this.name} is stopping`, {
       instance: this.instanceId,
       inFlight: this.#responder.inFlight,
@@ -235,31 +231,10 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     } catch (error) {
       logger.error(`The onStop hook of ${this.name} failed`, { error });
     }
-    await this.#responder.drain();
-    if (!await this.#idleWithin(this.#hurried ? 0 : graceMs)) {
-      logger.warn(`${this.name} aborts what still runs`, { inFlight: this.#responder.inFlight });
-      this.#responder.abort();
-      await this.#idleWithin(ABORT_MS);
-    }
-    if (transport.status === "connected") await transport.messaging.flush().catch(() => undefined);
-    this.#responder.close();
+    await this.#ending.run(end);
     this.#status = "stopped";
     logger.info(`${this.name} has stopped`, { instance: this.instanceId });
     await hooks?.onStopped?.();
-  }
-
-  #idleWithin(ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.#runtime.clock.setTimer(ms, () => resolve(false));
-      this.#hurry = () => {
-        timer.cancel();
-        resolve(false);
-      };
-      this.#responder.whenIdle().then(() => {
-        timer.cancel();
-        resolve(true);
-      });
-    });
   }
 
   #refused(error: Error): void {

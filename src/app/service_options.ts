@@ -50,7 +50,7 @@ export interface ServiceOptions<Handlers extends readonly RpcHandler[] = readonl
 
 /** Options of `service.stop()`. */
 export interface StopOptions {
-  /** How long handlers may go on before they are aborted, in milliseconds. @default {30000} */
+  /** How long handlers may go on before they are aborted, and answers wait for the bus to come back, in milliseconds. @default {30000} */
   readonly graceMs?: number;
 }
 

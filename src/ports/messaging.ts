@@ -27,8 +27,10 @@ export interface Subscription {
   /**
    * Ends it without loss: asks the server for no more, then resolves when everything that had already been routed
    * here was handed to `onMessage`. While the server is away it ends at once.
+   *
+   * @param withinMs how long the server may take, in milliseconds: what it hands over later is lost
    */
-  drain(): Promise<void>;
+  drain(withinMs?: number): Promise<void>;
 }
 
 /** Publish and subscribe. */

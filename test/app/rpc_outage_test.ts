@@ -2,7 +2,14 @@
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
-import { connect, createClient, createService, rpc, UnavailableError } from "../../mod.ts";
+import {
+  connect,
+  createClient,
+  createService,
+  type LoggerLike,
+  rpc,
+  UnavailableError,
+} from "../../mod.ts";
 import { MemoryBroker } from "../../src/adapters/memory/broker.ts";
 import { createMemoryTransport } from "../../src/adapters/memory/transport.ts";
 import { errorOf, hang, until } from "./buses.ts";
@@ -10,12 +17,12 @@ import { errorOf, hang, until } from "./buses.ts";
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A client and a service on connections that can be cut. */
-async function open() {
+async function open(serverLogger: LoggerLike = logger) {
   const broker = new MemoryBroker();
   const near = createMemoryTransport(broker);
   const far = createMemoryTransport(broker);
   const client = await connect({ transport: near, logger });
-  const server = await connect({ transport: far, logger });
+  const server = await connect({ transport: far, logger: serverLogger });
   const gate = Promise.withResolvers<void>();
   let runs = 0;
   const service = createService("shop", {
@@ -26,6 +33,11 @@ async function open() {
         runs++;
         await gate.promise;
         return params;
+      }),
+      rpc("large", async () => {
+        runs++;
+        await gate.promise;
+        return "x".repeat(1_000_000);
       }),
       rpc("echo", (params) => params),
       rpc("hang", hang),
@@ -39,6 +51,12 @@ async function open() {
     caller: createClient({ bus: client }),
     open: () => gate.resolve(),
     runs: () => runs,
+    /** How many answers were dropped. */
+    dropped: () =>
+      server.metrics.snapshot().counters.find(({ name }) =>
+        name === "aegis_rpc_replies_dropped_total"
+      )
+        ?.value ?? 0,
     async [Symbol.asyncDispose]() {
       gate.resolve();
       near.reconnect();
@@ -74,6 +92,26 @@ test("an answer that is finished while the caller is away arrives when it is bac
   buses.near.reconnect();
   deepStrictEqual(await calling, { n: 1 });
   strictEqual(buses.runs(), 1);
+});
+
+test("answers that wait for the bus are bounded by their size, and what is dropped is counted", async () => {
+  const lines: string[] = [];
+  await using buses = await open({ ...logger, warn: (text: string) => void lines.push(text) });
+  const calls = Array.from(
+    { length: 70 },
+    () => buses.caller.call("shop", "large", {}, { timeoutMs: 3_000 }),
+  );
+  const ended = Promise.allSettled(calls);
+  await until(() => buses.runs() === 70);
+  buses.far.disconnect();
+  buses.open();
+  await until(() => buses.dropped() > 0);
+  buses.far.reconnect();
+  // Of answers of a million characters, 67 fit into 64 MiB.
+  const results = await ended;
+  strictEqual(results.filter(({ status }) => status === "fulfilled").length, 67);
+  strictEqual(buses.dropped(), 3);
+  strictEqual(lines.filter((line) => line.includes("drops answers")).length, 1, lines.join());
 });
 
 test("answers that go out again after an outage meet no other call", async () => {

@@ -133,6 +133,27 @@ both(
   },
 );
 
+both("a call can be taken back while its service stops", async ({ client, server, serve }) => {
+  let begun = false;
+  const service = await serve("shop", [
+    rpc("work", (params, ctx) => {
+      begun = true;
+      return hang(params, ctx);
+    }),
+  ]);
+  const abort = new AbortController();
+  const { signal } = abort;
+  const calling = errorOf(createClient({ bus: client }).call("shop", "work", {}, { signal }));
+  await until(() => begun);
+  const started = performance.now();
+  const stopping = service.stop();
+  await arrived({ client, server });
+  abort.abort();
+  await calling;
+  await stopping;
+  ok(performance.now() - started < 1_000);
+});
+
 both("stop() during start() waits for it and then stops", async ({ client, server }) => {
   const service = createService("shop", { bus: server, handlers: [hello] });
   const starting = service.start();

@@ -5,6 +5,7 @@ import { ClosedError, SerializationError, UnavailableError } from "../../domain/
 import type { Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
 import { translateNatsError } from "./error.ts";
 import { type NatsMessage, Reads } from "./message.ts";
+import { settledWithin } from "./settled.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
 /** What the writer would turn into another command of the protocol, and the server into no subject. */
@@ -157,18 +158,17 @@ function subscribe(
       },
     });
     return {
-      async drain() {
+      async drain(withinMs) {
         if (subscription.isClosed()) return;
         if (!isConnected()) {
           subscription.unsubscribe();
           return;
         }
-        try {
-          await subscription.drain();
-        } catch {
-          // The connection broke or closed under it: the server has forgotten the subscription by itself.
-          if (!subscription.isClosed()) subscription.unsubscribe();
-        }
+        const drained = subscription.drain();
+        if (withinMs === undefined) await drained.catch(() => undefined);
+        else await settledWithin(withinMs, drained);
+        // The connection broke or closed under it, and the server has forgotten it by itself; or it took too long.
+        if (!subscription.isClosed()) subscription.unsubscribe();
       },
     };
   } catch (error) {

@@ -5,6 +5,7 @@ import type { Logger } from "../../ports/logger.ts";
 import type { BusStatus, ServerInfo, Transport, TransportKind } from "../../ports/transport.ts";
 import { translateNatsError } from "./error.ts";
 import { createNatsMessaging } from "./messaging.ts";
+import { settledWithin } from "./settled.ts";
 
 /** How long closing may take: a server that stands still must not keep the process. */
 const CLOSE_MS = 5_000;
@@ -92,8 +93,10 @@ export function createNatsTransport(
   void connection.closed().then(() => change("closed"));
 
   const close = async (): Promise<void> => {
-    // While the server is away there is nobody to drain to.
-    if (isConnected()) await within(CLOSE_MS, owned ? connection.drain() : connection.flush());
+    // While the server is away there is nobody to drain to. A drain that fails has met a connection that is gone.
+    if (isConnected()) {
+      await settledWithin(CLOSE_MS, owned ? connection.drain() : connection.flush());
+    }
     if (owned && !connection.isClosed()) await connection.close();
     change("closed");
     (events as { stop?(): void }).stop?.();
@@ -139,17 +142,5 @@ function describe(connection: NatsConnection): ServerInfo {
     jetstream: info?.jetstream === true,
     clustered: info?.cluster !== undefined,
     maxPayload: info?.max_payload ?? 0,
-  });
-}
-
-function within(ms: number, work: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const done = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    // A drain that fails has met a connection that is gone: closing it is all that is left.
-    work.then(done, done);
   });
 }
