@@ -7,6 +7,8 @@ import { show } from "./domain/check.ts";
 export interface Runnable {
   /** Where it stands; `"stopped"` and `"failed"` are final. */
   readonly status: string;
+  /** Resolves when it has stopped, for whatever reason; without it, only a signal ends {@linkcode run}. */
+  readonly stopped?: Promise<void>;
   /** Starts it. */
   start(): Promise<void>;
   /** Stops it. */
@@ -15,7 +17,8 @@ export interface Runnable {
 
 /**
  * Starts services, in the order given, and stops them, the last first, when the program gets SIGINT (Ctrl-C) or
- * SIGTERM. Resolves when all have stopped. A second signal aborts the handlers that the first one left to finish.
+ * SIGTERM. Resolves when all have stopped, also when they did so by themselves, as when their bus was closed. A second
+ * signal aborts the handlers that the first one left to finish.
  *
  * It does not close the bus, which others may still use: `await using bus = await connect()` does.
  *
@@ -67,6 +70,11 @@ export async function run(...services: readonly Runnable[]): Promise<void> {
     await stop();
     throw error;
   }
-  await woken;
+  await Promise.race([woken, Promise.all(started.map(whenStopped))]);
   await stop();
+}
+
+function whenStopped({ status, stopped }: Runnable): Promise<void> {
+  if (status === "stopped" || status === "failed") return Promise.resolve();
+  return stopped ?? new Promise(() => {});
 }

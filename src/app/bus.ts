@@ -4,6 +4,7 @@ import { show } from "../domain/check.ts";
 import type { BusStatus, ServerInfo, TransportKind } from "../ports/transport.ts";
 import type { ReadableMetrics } from "../ports/metrics.ts";
 import { Caller } from "./caller.ts";
+import { Listening } from "./listening.ts";
 import { Routes } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -47,6 +48,8 @@ export interface BusParts {
   readonly runtime: Runtime;
   /** What sends its calls. */
   readonly caller: Caller;
+  /** What knows when this process listens to it. */
+  readonly listening: Listening;
   /** The methods that were called on it. */
   readonly routes: Routes;
 }
@@ -103,7 +106,8 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     },
     [Symbol.asyncDispose]: () => bus.close(),
   };
-  PARTS.set(Object.freeze(bus), { runtime, caller, routes: new Routes(runtime) });
+  const listening = new Listening(runtime);
+  PARTS.set(Object.freeze(bus), { runtime, caller, listening, routes: new Routes(runtime) });
   return bus;
 }
 

@@ -12,10 +12,14 @@ const LISTENING_MS = 250;
 /** Beyond this time of not listening, a request may have lain about, and its age is looked into. */
 const UNHEARD_MS = 20;
 
-/** Notes when this process listens, and tells the age of what arrives after it did not. */
+/**
+ * Notes when this process listens, and tells the age of what arrives after it did not. One for all services of a bus:
+ * the timer that it needs runs while one of them is up.
+ */
 export class Listening {
   readonly #runtime: Runtime;
   readonly #lateness = new Lateness();
+  #services = 0;
   #heardAt = 0;
   #timer: Timer | undefined;
 
@@ -23,17 +27,14 @@ export class Listening {
     this.#runtime = runtime;
   }
 
-  /** Begins. */
+  /** Begins for one service. */
   start(): void {
-    const { clock, transport } = this.#runtime;
-    // A bus that was closed under a service must not keep the process.
-    if (transport.status === "closed") return;
-    this.#heardAt = clock.monotonic();
-    this.#timer = clock.setTimer(LISTENING_MS, () => this.start());
+    if (this.#services++ === 0) this.#note();
   }
 
-  /** Ends. */
+  /** Ends for one service that had begun. */
   stop(): void {
+    if (--this.#services > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
@@ -48,5 +49,13 @@ export class Listening {
     if (!Number.isFinite(deadline) || message.reply === undefined) return 0;
     const sender = message.reply.slice(0, message.reply.lastIndexOf("."));
     return this.#lateness.observe(sender, deadline - request.timeoutMs, clock.now(), unheard);
+  }
+
+  #note(): void {
+    const { clock, transport } = this.#runtime;
+    // A bus that was closed under a service must not keep the process.
+    if (transport.status === "closed") return;
+    this.#heardAt = clock.monotonic();
+    this.#timer = clock.setTimer(LISTENING_MS, () => this.#note());
   }
 }

@@ -21,7 +21,7 @@ import type { Call, Origin } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Invocation } from "./invocation.ts";
 import { type Limiter, limiterOf } from "./limiter.ts";
-import { Listening } from "./listening.ts";
+import type { Listening } from "./listening.ts";
 import { createMethod, type Method } from "./method.ts";
 import type { ServerMiddleware } from "./middleware.ts";
 import { Replies } from "./replies.ts";
@@ -37,6 +37,7 @@ export interface ResponderOptions {
   readonly handlers: readonly RpcHandler[];
   readonly middleware: readonly ServerMiddleware[];
   readonly concurrency: number;
+  readonly listening: Listening;
   readonly callFrom: (origin: Origin) => Call;
 }
 
@@ -65,7 +66,7 @@ export class Responder {
     this.instanceId = options.instanceId;
     this.callFrom = options.callFrom;
     this.#options = options;
-    this.#listening = new Listening(runtime);
+    this.#listening = options.listening;
     this.replies = new Replies(runtime, options.service);
     this.#responses = new Responses(runtime, options.service, this.replies);
     this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
@@ -83,7 +84,6 @@ export class Responder {
   /** Subscribes every method. They stand on the server once the transport was flushed. */
   open(onError: (error: Error) => void): void {
     const { service, runtime: { logger, transport: { messaging } } } = this;
-    this.#listening.start();
     for (const method of this.#methods.values()) {
       const onMessage = (message: Message): void => this.#receive(method, message);
       const options = { queue: rpcQueue(service), onMessage, onError };
@@ -106,6 +106,7 @@ export class Responder {
         onError: (error) => logger.warn(`${service} cannot be asked for answers again`, { error }),
       }),
     );
+    this.#listening.start();
   }
 
   /** Asks for no more calls; resolves when all that had been routed here have arrived, after `withinMs` at the latest. */
@@ -136,7 +137,7 @@ export class Responder {
 
   /** Lets go of everything; resolves when the server has heard of it, after `withinMs` at the latest. */
   async close(withinMs: number): Promise<void> {
-    this.#listening.stop();
+    if (this.#signals.length > 0) this.#listening.stop();
     this.replies.close();
     await Promise.all(this.#signals.splice(0).map((signals) => signals.drain(withinMs)));
   }
@@ -279,11 +280,8 @@ export class Responder {
     const id = new TextDecoder().decode(message.data);
     const invocation = this.#deadlines.entries().find(({ request }) => request.messageId === id);
     if (invocation === undefined) return;
-    const { method } = invocation;
-    this.#stop(
-      invocation,
-      cancelled(`${this.service}.${method.name} was taken back by its caller`),
-    );
+    const name = `${this.service}.${invocation.method.name}`;
+    this.#stop(invocation, cancelled(`${name} was taken back by its caller`));
   }
 
   #leave(invocation: Invocation): void {

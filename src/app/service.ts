@@ -31,6 +31,8 @@ export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHa
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Where it stands. */
   readonly status: ServiceStatus;
+  /** Resolves when it has stopped, for whatever reason, or its start has failed. It never rejects. */
+  readonly stopped: Promise<void>;
   /** For how long it has been started, in milliseconds; 0 when it is not. */
   readonly uptimeMs: number;
   /** Calls other services, under this service's name. */
@@ -74,7 +76,7 @@ export function createService<const Handlers extends readonly RpcHandler[]>(
 ): Service<Handlers> {
   assertServiceName(name);
   checkServiceOptions(name, options);
-  const { runtime, caller } = partsOf(options.bus, `service "${name}"`);
+  const { runtime, caller, listening } = partsOf(options.bus, `service "${name}"`);
   const instanceId = options.instanceId ?? `${name}-${runtime.random.spanId()}`;
   const invoker = {
     runtime,
@@ -89,6 +91,7 @@ export function createService<const Handlers extends readonly RpcHandler[]>(
     handlers: options.handlers,
     middleware: options.middleware ?? [],
     concurrency: options.concurrency ?? Infinity,
+    listening,
     callFrom: callFrom(invoker, options.bus),
   });
   return new ServiceInstance(
@@ -107,10 +110,13 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
   readonly version: string;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly call: Call;
+  readonly stopped: Promise<void>;
   readonly #options: ServiceOptions<Handlers>;
   readonly #runtime: Runtime;
   readonly #responder: Responder;
   readonly #ending: Stopping;
+  readonly #end: () => void;
+  #unsubscribe: (() => void) | undefined;
   #status: ServiceStatus = "initializing";
   #startedAt = 0;
   #error: Error | undefined;
@@ -134,6 +140,9 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     this.#runtime = runtime;
     this.#responder = responder;
     this.#ending = new Stopping(responder);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.stopped = promise;
+    this.#end = resolve;
   }
 
   get status(): ServiceStatus {
@@ -165,7 +174,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     }
     // A second stop() that will not wait cuts the first one short.
     if (this.#stopping !== undefined && graceMs === 0) this.#ending.hurry();
-    return this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping ??= this.#stop(graceMs).finally(() => this.#over());
   }
 
   async health(): Promise<ServiceHealth> {
@@ -199,6 +208,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
       await this.#ending.close().catch((cause) =>
         logger.warn(`${this.name} could not take down its handlers`, { error: cause })
       );
+      this.#over();
       throw error;
     }
     this.#status = "started";
@@ -206,6 +216,10 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
       instance: this.instanceId,
       methods: handlers.map((handler) => handler.method),
     });
+    this.#unsubscribe = transport.onStatus((status) => {
+      if (status === "closed") this.#abandon();
+    });
+    if (transport.status === "closed") this.#abandon();
   }
 
   async #stop(graceMs: number): Promise<void> {
@@ -235,6 +249,20 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     this.#status = "stopped";
     logger.info(`${this.name} has stopped`, { instance: this.instanceId });
     await hooks?.onStopped?.();
+  }
+
+  /** Stops, since the bus was closed under it and nobody can be answered any more. */
+  #abandon(): void {
+    const { logger } = this.#runtime;
+    logger.warn(`${this.name} stops: its bus was closed`, { instance: this.instanceId });
+    this.stop({ graceMs: 0 }).catch((error) =>
+      logger.error(`${this.name} did not stop in order`, { error })
+    );
+  }
+
+  #over(): void {
+    this.#unsubscribe?.();
+    this.#end();
   }
 
   #refused(error: Error): void {
