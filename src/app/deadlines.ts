@@ -45,9 +45,12 @@ export class Deadlines<T extends Expiring> {
     this.#armed = true;
     this.#clock.setTimer(WHEEL_TICK_MS, () => {
       this.#armed = false;
-      this.#wheel.advance(this.#clock.monotonic(), this.#expire);
-      // One tick with nothing to do ends it: a caller that makes one call after another keeps one timer going.
-      if (this.#wheel.size > 0 && !this.#armed) this.#arm();
+      try {
+        this.#wheel.advance(this.#clock.monotonic(), this.#expire);
+      } finally {
+        // One tick with nothing to do ends it: a caller that makes one call after another keeps one timer going.
+        if (this.#wheel.size > 0 && !this.#armed) this.#arm();
+      }
     });
   }
 }

@@ -146,10 +146,16 @@ async function attempts(
   let spreading = 0;
   try {
     assertParams(params, service, method);
+    let last: unknown;
     for (let attempt = 1;; attempt++) {
       signal?.throwIfAborted();
       if (expiresAt <= now) {
-        throw new TimeoutError(`${service}.${method} was not called: the time for it is over`);
+        // A wait may end late, on a busy machine: then what the call had come to before says more.
+        throw last === undefined
+          ? new TimeoutError(`${service}.${method} was not called: the time for it is over`)
+          : new TimeoutError(`${service}.${method} was not called again: the time for it is over`, {
+            cause: last,
+          });
       }
       let failure: Failure | undefined;
       if (transport.status !== "connected") {
@@ -203,6 +209,7 @@ async function attempts(
         attempt >= policy.attempts || now + wait >= expiresAt ||
         !mayRetry(error, attempt, options, failure?.kind === "lost")
       ) throw error;
+      last = error;
       await pause(runtime, wait, signal);
       now = clock.monotonic();
     }

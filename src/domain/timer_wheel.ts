@@ -69,24 +69,38 @@ export class TimerWheel<T extends Expiring> {
     return entries;
   }
 
-  /** Moves on to `now` and hands over each entry whose deadline is over. */
+  /**
+   * Moves on to `now` and hands over each entry whose deadline is over, once. What is done with it may set and call off
+   * any deadline: one that is called off is not handed over, one that is set for a moment that is over comes at the next
+   * turn. What it throws is thrown again when all have had their turn.
+   */
   advance(now: number, expire: (entry: T) => void): void {
     const target = Math.floor(now / WHEEL_TICK_MS);
     // After a long stop each slot is looked at once, not once for every turn that was missed.
     const first = Math.max(this.#tick, target - SLOTS + 1);
     this.#tick = target;
+    let due: T[] | undefined;
     for (let tick = first; tick <= target; tick++) {
       const head = this.#slots[tick % SLOTS]!;
-      let entry = head.wheelNext!;
-      while (entry !== head) {
-        const next = entry.wheelNext!;
-        if (entry.expiresAt <= now) {
-          this.remove(entry as T);
-          expire(entry as T);
-        }
-        // What expired may have called off its neighbour: begin the slot again rather than walk a dead link.
-        entry = next.wheelNext === undefined && next !== head ? head.wheelNext! : next;
+      for (let entry = head.wheelNext!; entry !== head; entry = entry.wheelNext!) {
+        if (entry.expiresAt <= now) (due ??= []).push(entry as T);
       }
     }
+    if (due !== undefined) this.#expire(due, now, expire);
+  }
+
+  #expire(due: readonly T[], now: number, expire: (entry: T) => void): void {
+    const faults: unknown[] = [];
+    for (const entry of due) {
+      // One before it may have called it off, or set it for later.
+      if (entry.wheelNext === undefined || entry.expiresAt > now) continue;
+      this.remove(entry);
+      try {
+        expire(entry);
+      } catch (fault) {
+        faults.push(fault);
+      }
+    }
+    if (faults.length > 0) throw faults[0];
   }
 }

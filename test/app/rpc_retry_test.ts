@@ -8,6 +8,7 @@ import {
   NotActiveError,
   rpc,
   RpcError,
+  TimeoutError,
   UnavailableError,
 } from "../../mod.ts";
 import { arrived, both, errorOf, hang } from "./buses.ts";
@@ -55,6 +56,30 @@ both("without a policy a call that nobody serves is made once", async ({ client,
   // The listener does not answer, so the call runs out of time: what counts is how often it was sent.
   await errorOf(createClient({ bus: client }).call("nobody", "work", {}, { timeoutMs: 100 }));
   strictEqual(heard, 1);
+});
+
+both("a call whose wait ends too late says what it had come to before", async (buses) => {
+  const { seen, handler } = failing((n) => new UnavailableError(`failure ${n}`));
+  await buses.serve("shop", [handler]);
+  const error = await errorOf(
+    createClient({ bus: buses.client }).call("shop", "work", {}, {
+      timeoutMs: 150,
+      idempotent: true,
+      retry: {
+        ...QUICK,
+        retryIf() {
+          // The machine is busy, and the wait ends when the time is over.
+          for (const end = performance.now() + 160; performance.now() < end;);
+          return true;
+        },
+      },
+    }),
+  );
+  ok(error instanceof TimeoutError, `${error}`);
+  strictEqual(error.message, "shop.work was not called again: the time for it is over");
+  ok(error.cause instanceof UnavailableError);
+  strictEqual(error.cause.message, "failure 1");
+  strictEqual(seen.runs, 1);
 });
 
 both("attempts counts the first one", async ({ client }) => {

@@ -1,6 +1,6 @@
 // The timer wheel, by itself and against a naive model.
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type Expiring, TimerWheel, WHEEL_TICK_MS } from "../../src/domain/timer_wheel.ts";
@@ -110,6 +110,66 @@ test("what fires may set itself and new ones, for later", () => {
   deepStrictEqual(expired(wheel, 150), [0, 1, 2]);
   deepStrictEqual(expired(wheel, 250), [10, 11, 12]);
   strictEqual(wheel.size, 0);
+});
+
+test("what fires may move its neighbours, which fire once and when they should", () => {
+  const wheel = new TimerWheel<Entry>(0);
+  const entries = Array.from({ length: 6 }, (_, name) => entry(name, 10));
+  entries.forEach((one) => wheel.add(one));
+  const fired: number[] = [];
+  const move = (one: Entry, expiresAt: number) => {
+    wheel.remove(one);
+    one.expiresAt = expiresAt;
+    wheel.add(one);
+  };
+  wheel.advance(20, ({ name }) => {
+    fired.push(name);
+    // The next but one to another slot, the next to the end of its own.
+    if (name === 0) move(entries[2]!, 100);
+    if (name === 0) move(entries[1]!, 5);
+    if (name === 3) move(entries[4]!, 20 + 512 * WHEEL_TICK_MS);
+  });
+  deepStrictEqual(fired, [0, 1, 3, 5]);
+  deepStrictEqual(expired(wheel, 150), [2]);
+  deepStrictEqual(expired(wheel, 20 + 513 * WHEEL_TICK_MS), [4]);
+  strictEqual(wheel.size, 0);
+});
+
+test("what fires and is set again for a moment that is over comes once a turn", () => {
+  const wheel = new TimerWheel<Entry>(0);
+  for (let name = 0; name < 3; name++) wheel.add(entry(name, 10 + name * WHEEL_TICK_MS));
+  for (let turn = 0; turn < 3; turn++) {
+    const fired: number[] = [];
+    wheel.advance(50, (one) => {
+      fired.push(one.name);
+      if (fired.length > 10) throw new Error("it goes on for ever");
+      one.expiresAt = 0;
+      wheel.add(one);
+    });
+    deepStrictEqual(fired, [0, 1, 2]);
+  }
+  strictEqual(wheel.size, 3);
+});
+
+test("what throws keeps no other from firing, and is thrown", () => {
+  const wheel = new TimerWheel<Entry>(0);
+  for (let name = 0; name < 4; name++) wheel.add(entry(name, 10));
+  const fired: number[] = [];
+  throws(() =>
+    wheel.advance(20, ({ name }) => {
+      fired.push(name);
+      if (name % 2 === 0) throw new Error(`fault ${name}`);
+    }), /fault 0/);
+  deepStrictEqual(fired, [0, 1, 2, 3]);
+  strictEqual(wheel.size, 0);
+});
+
+test("every entry is known while one fires", () => {
+  const wheel = new TimerWheel<Entry>(0);
+  for (let name = 0; name < 4; name++) wheel.add(entry(name, 10));
+  const known: number[] = [];
+  wheel.advance(20, () => known.push(wheel.entries().length));
+  deepStrictEqual(known, [3, 2, 1, 0]);
 });
 
 test("it does what a plain list of deadlines does", () => {
