@@ -1,14 +1,19 @@
 // Methods: handlers as they are served, each with its limits and measures.
 
+import { ValidationError } from "../domain/error.ts";
+import { readRequest, type RpcRequest } from "../domain/message.ts";
 import { OwnRequests } from "../domain/own_message.ts";
+import type { Codec } from "../ports/codec.ts";
+import type { Message } from "../ports/messaging.ts";
 import { type Limiter, limiterOf } from "./limiter.ts";
 import { Measures } from "./measures.ts";
 import type { RpcHandler } from "./rpc.ts";
-import type { Runtime } from "./runtime.ts";
+import { type Runtime, textOf } from "./runtime.ts";
 
 /** A handler that is being served. */
 export interface Method {
   readonly name: string;
+  readonly service: string;
   readonly handler: RpcHandler;
   readonly limiter: Limiter | undefined;
   readonly timeoutMs: number;
@@ -21,10 +26,31 @@ export function createMethod(runtime: Runtime, service: string, handler: RpcHand
   const { concurrency = Infinity, timeoutMs = Infinity } = handler.options;
   return {
     name: handler.method,
+    service,
     handler,
     limiter: limiterOf(concurrency),
     timeoutMs,
     measures: new Measures(runtime, "server", service, handler.method),
     own: new OwnRequests(handler.method),
   };
+}
+
+/** The request for `method` that a message holds. @throws {AegisError} when it holds none. */
+export function readFor(
+  method: Method,
+  runtime: Runtime,
+  codec: Codec,
+  message: Message,
+): RpcRequest {
+  const text = textOf(codec, message);
+  const own = text === undefined ? undefined : method.own.read(text);
+  if (own !== undefined) return own;
+  const request = readRequest(codec.decode(message.data), runtime.fresh);
+  if (request.method !== method.name) {
+    throw new ValidationError(
+      `Cannot call ${method.service}.${method.name}: the body names the method "${request.method}"`,
+    );
+  }
+  if (text !== undefined) method.own.learn(text, request);
+  return request;
 }

@@ -7,7 +7,7 @@ import {
   UnavailableError,
   ValidationError,
 } from "../domain/error.ts";
-import { readRequest, type RpcRequest } from "../domain/message.ts";
+import type { RpcRequest } from "../domain/message.ts";
 import {
   rpcAgainSubject,
   rpcCancelSubject,
@@ -22,12 +22,12 @@ import { Deadlines } from "./deadlines.ts";
 import { Invocation } from "./invocation.ts";
 import { type Limiter, limiterOf } from "./limiter.ts";
 import type { Listening } from "./listening.ts";
-import { createMethod, type Method } from "./method.ts";
+import { createMethod, type Method, readFor } from "./method.ts";
 import type { ServerMiddleware } from "./middleware.ts";
 import { Replies } from "./replies.ts";
 import { Responses } from "./responses.ts";
 import type { RpcHandler } from "./rpc.ts";
-import { codecOf, type Runtime, textOf } from "./runtime.ts";
+import { codecOf, type Runtime } from "./runtime.ts";
 import { isThenable, runHandler } from "./run_handler.ts";
 
 /** How the responder of a service is set up. */
@@ -158,7 +158,7 @@ export class Responder {
     let codec: Codec, request: RpcRequest;
     try {
       codec = codecOf(this.runtime, message);
-      request = this.#read(method, codec, message);
+      request = readFor(method, this.runtime, codec, message);
     } catch (error) {
       this.#responses.refuse(message, error);
       method.measures.failed("INVALID_REQUEST", 0);
@@ -292,19 +292,5 @@ export class Responder {
     this.#inFlight--;
     if (this.#inFlight > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  #read(method: Method, codec: Codec, message: Message): RpcRequest {
-    const text = textOf(codec, message);
-    const own = text === undefined ? undefined : method.own.read(text);
-    if (own !== undefined) return own;
-    const request = readRequest(codec.decode(message.data), this.runtime.fresh);
-    if (request.method !== method.name) {
-      throw new ValidationError(
-        `Cannot call ${this.service}.${method.name}: the body names the method "${request.method}"`,
-      );
-    }
-    if (text !== undefined) method.own.learn(text, request);
-    return request;
   }
 }
