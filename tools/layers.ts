@@ -61,6 +61,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "invoke.ts",
     "listening.ts",
     "method.ts",
+    "outgoing.ts",
     "parking.ts",
     "replies.ts",
     "responder.ts",

@@ -6,65 +6,21 @@ import { HEADER } from "../domain/header.ts";
 import { readResponse } from "../domain/message.ts";
 import { OwnResults } from "../domain/own_message.ts";
 import { rpcAgainSubject, rpcCancelSubject } from "../domain/subject.ts";
-import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import { Answer, Failure } from "./answer.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { Outgoing } from "./outgoing.ts";
 import { Parking } from "./parking.ts";
 import { codecOf, encodeRequest, type Runtime, textOf } from "./runtime.ts";
-
-/** One call on its way. It stands in the timer wheel by itself, so that a call is one object. */
-export class Outgoing implements Expiring {
-  wheelPrevious: Expiring | undefined = undefined;
-  wheelNext: Expiring | undefined = undefined;
-  /** The message's id. */
-  id = "";
-  /** The last token of its reply subject. */
-  slot = -1;
-  /** Takes what became of it. */
-  resolve: ((outcome: Answer | Failure) => void) | undefined = undefined;
-  onAbort: (() => void) | undefined = undefined;
-  readonly subject: string;
-  readonly service: string;
-  readonly method: string;
-  readonly source: string;
-  readonly params: Readonly<Record<string, unknown>>;
-  readonly traceId: string;
-  readonly traceparent: string | undefined;
-  /** When the time is over, in monotonic milliseconds. */
-  readonly expiresAt: number;
-  readonly signal: AbortSignal | undefined;
-  readonly headers: Readonly<Record<string, string>> | undefined;
-  /** Given up as soon as the connection breaks, since it can be sent again. */
-  readonly repeatable: boolean;
-
-  constructor(
-    route: { readonly subject: string; readonly service: string; readonly method: string },
-    source: string,
-    params: Readonly<Record<string, unknown>>,
-    trace: { readonly id: string; readonly parent: string | undefined },
-    expiresAt: number,
-    options: Pick<Outgoing, "signal" | "headers" | "repeatable">,
-  ) {
-    this.subject = route.subject;
-    this.service = route.service;
-    this.method = route.method;
-    this.source = source;
-    this.params = params;
-    this.traceId = trace.id;
-    this.traceparent = trace.parent;
-    this.expiresAt = expiresAt;
-    this.signal = options.signal;
-    this.headers = options.headers;
-    this.repeatable = options.repeatable;
-  }
-}
 
 /** For how long after an outage services may still be coming back: twice the longest wait between their attempts, and more. */
 const SETTLING_MS = 5_000;
 
 /** For how long at least the slot of a call without an answer is not used again, in milliseconds. */
 const REST_MS = 30_000;
+
+/** How many calls are worth a write of their own. */
+const LEAST_GROUP = 32;
 
 /** Sends requests and matches the answers. */
 export class Caller {
@@ -81,6 +37,10 @@ export class Caller {
   #rested: number[] = [];
   #restingSince = 0;
   #slots = 0;
+  // Calls that follow from the answers of one read would all go out in one write, and the two sides would take turns: one
+  // works while the other waits. So they go out in two groups, which are under way at different places.
+  #unsent = 0;
+  #group = LEAST_GROUP;
   readonly #own = new OwnResults();
   #inbox: Subscription | undefined;
   #inboxError: Error | undefined;
@@ -137,6 +97,7 @@ export class Caller {
       }
       this.#pending[slot] = outgoing;
       this.#deadlines.add(outgoing);
+      if (++this.#unsent >= this.#group) this.#push();
       if (outgoing.signal !== undefined) this.#watch(outgoing, outgoing.signal);
     });
   }
@@ -173,6 +134,12 @@ export class Caller {
     if (outgoing.headers !== undefined) Object.assign(headers, outgoing.headers);
     this.#open();
     transport.messaging.publish(outgoing.subject, body, this.#prefix + slot, headers);
+  }
+
+  #push(): void {
+    this.#unsent = 0;
+    this.#group = Math.max(LEAST_GROUP, this.#group * 0.9, this.#deadlines.size / 2);
+    this.#runtime.transport.messaging.push?.();
   }
 
   #open(): void {

@@ -18,11 +18,12 @@ import {
 import { rpcInstanceSubject } from "../domain/subject.ts";
 import { answerError, Failure, failureError } from "./answer.ts";
 import { assertParams, checkCallOptions } from "./call_options.ts";
-import { type Caller, Outgoing } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 import type { CallOptions, Origin } from "./context.ts";
 import { type ClientMiddleware, runThrough } from "./middleware.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Span, Tracer } from "../ports/tracer.ts";
+import { Outgoing } from "./outgoing.ts";
 import type { Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 

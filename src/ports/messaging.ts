@@ -59,6 +59,8 @@ export interface Messaging {
    * so, never. It says so a moment after `publish`, and not which message it was.
    */
   onRefused?(listener: (subject: string, error: Error) => void): void;
+  /** Hands what was published to the network now, rather than at the end of the tick. */
+  push?(): void;
   /** Subscribes; the subscription lasts over reconnects. Await `flush()` to know that it stands on the server. */
   subscribe(subject: string, options: SubscribeOptions): Subscription;
   /** Resolves when the server has taken everything that was published and subscribed before. */

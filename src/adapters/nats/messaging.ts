@@ -65,6 +65,7 @@ export function createNatsMessaging(
       if (isClosed()) throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
       return subscribe(connection, link, reads, subject, options);
     },
+    push: () => writer?.push(),
     async flush() {
       writer?.flush();
       try {

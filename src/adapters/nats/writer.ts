@@ -11,14 +11,17 @@ export interface Writer {
     headers: string | undefined,
     body: string | Uint8Array,
   ): void;
-  /** Hands over what was added. */
+  /** Hands over what was added; the connection writes it to the socket at the end of the tick. */
   flush(): void;
+  /** Hands over what was added, and has it written to the socket now. */
+  push(): void;
 }
 
 /** What of a connection's insides the writer needs: the same that `connection.publish()` ends in. */
 interface Internals {
   readonly protocol?: {
     readonly sendCommand?: (command: Uint8Array, ...payloads: Uint8Array[]) => void;
+    readonly flushPending?: () => void;
   };
 }
 
@@ -74,6 +77,10 @@ export function createWriter(connection: NatsConnection): Writer | undefined {
       if (batch.length > MAX_BATCH) flush();
     },
     flush,
+    push() {
+      flush();
+      protocol.flushPending?.();
+    },
   };
 }
 
