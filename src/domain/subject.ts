@@ -2,9 +2,21 @@
 
 import { show } from "./check.ts";
 
-const NAME = /^[a-zA-Z][a-zA-Z0-9_-]*$/;
-const TOKEN = /^[a-zA-Z0-9_-]+$/;
+/** Three names make a subject, and a server hangs up on whom it hears too long a subject from. */
+const MAX_NAME = 128;
+/** More than a name, since the id that an instance has by default begins with its service's name. */
+const MAX_ID = 192;
+const NAME = new RegExp(`^[a-zA-Z][a-zA-Z0-9_-]{0,${MAX_NAME - 1}}$`);
+const TOKEN = new RegExp(`^[a-zA-Z0-9_-]{1,${MAX_ID}}$`);
 const RESERVED = ["progress", "callback", "cancel"];
+
+/** What would be another command of the protocol, or no subject at all. */
+const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
+/**
+ * How many bytes a subject may take, with the reply subject or the queue group that stands in the same line. A server
+ * takes lines of 4,096 bytes (max_control_line), numbers among them; on a longer one it closes the connection.
+ */
+const MAX_SUBJECT = 4_000;
 
 /** The subject on which every instance of a service that has the method is asked, in queue group {@linkcode rpcQueue}. */
 export function rpcSubject(service: string, method: string): string {
@@ -35,13 +47,46 @@ export function rpcAgainSubject(service: string): string {
   return `internal.rpc.again.${service}`;
 }
 
+/**
+ * Checks a subject, and that the server takes it in one line with `beside`, a reply subject or a queue group.
+ *
+ * @throws {TypeError} when it is none, or too long.
+ */
+export function assertSubject(
+  subject: string,
+  beside: string,
+  verb: "publish" | "subscribe",
+): void {
+  if (!SUBJECT.test(subject)) {
+    throw new TypeError(
+      `Cannot ${verb} to ${
+        show(subject)
+      }: a subject is one or more tokens without blanks, with dots between them`,
+    );
+  }
+  // A character has at most three bytes: only what may be too long is counted to the byte.
+  if ((subject.length + beside.length) * 3 <= MAX_SUBJECT) return;
+  const length = byteLength(subject) + byteLength(beside);
+  if (length <= MAX_SUBJECT) return;
+  const other = verb === "publish" ? "its reply subject" : "its queue group";
+  throw new TypeError(
+    `Cannot ${verb} to ${
+      show(subject)
+    }: the subject with ${other} has ${length} bytes, and a server takes ${MAX_SUBJECT} in one line (max_control_line)`,
+  );
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
 /** Checks the name of a service. @throws {TypeError} when it is none. */
 export function assertServiceName(name: unknown): asserts name is string {
   if (typeof name !== "string" || !NAME.test(name)) {
     throw new TypeError(
       `Cannot use ${
         show(name)
-      } as the name of a service: it must begin with a letter and hold letters, digits, "_" and "-" alone`,
+      } as the name of a service: it must begin with a letter and hold letters, digits, "_" and "-" alone, at most ${MAX_NAME} in all`,
     );
   }
   if (RESERVED.includes(name)) {
@@ -55,7 +100,7 @@ export function assertMethodName(name: unknown): asserts name is string {
     throw new TypeError(
       `Cannot use ${
         show(name)
-      } as the name of a method: it must begin with a letter and hold letters, digits, "_" and "-" alone`,
+      } as the name of a method: it must begin with a letter and hold letters, digits, "_" and "-" alone, at most ${MAX_NAME} in all`,
     );
   }
 }
@@ -66,7 +111,7 @@ export function assertInstanceId(id: unknown): asserts id is string {
     throw new TypeError(
       `Cannot use ${
         show(id)
-      } as the id of an instance: it must hold letters, digits, "_" and "-" alone`,
+      } as the id of an instance: it must hold letters, digits, "_" and "-" alone, at most ${MAX_ID}`,
     );
   }
 }

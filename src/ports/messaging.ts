@@ -44,6 +44,7 @@ export interface Messaging {
   /**
    * Sends a message. Messages of one tick go out together, in the order of their publishing.
    *
+   * @throws {TypeError} for a subject that is none, or longer than a server takes.
    * @throws {UnavailableError} when the server is away: nothing was sent.
    * @throws {ClosedError} after the transport was closed.
    * @throws {SerializationError} with code `PAYLOAD_TOO_LARGE` over {@linkcode maxPayload}.

@@ -7,6 +7,7 @@ import {
   assertInstanceId,
   assertMethodName,
   assertServiceName,
+  assertSubject,
   rpcAgainSubject,
   rpcCancelSubject,
   rpcInstanceSubject,
@@ -101,5 +102,26 @@ test("the id of an instance is one token, and may begin with a digit", () => {
   }
   for (const id of ["", "a.b", "a b", "*", ">", "a\n", 1, null]) {
     throws(() => assertInstanceId(id as unknown), TypeError);
+  }
+});
+
+test("names have at most 128 characters, ids 192, and the error says so", () => {
+  for (const [, check] of checks) {
+    const assertName: (name: unknown) => void = check;
+    doesNotThrow(() => assertName("a".repeat(128)));
+    throws(() => assertName("a".repeat(129)), /at most 128/);
+  }
+  doesNotThrow(() => assertInstanceId("1".repeat(192) as unknown));
+  throws(() => assertInstanceId("1".repeat(193) as unknown), /at most 192/);
+});
+
+test("a subject fits a line of the protocol, by its bytes and with what stands beside it", () => {
+  doesNotThrow(() => assertSubject("a".repeat(4_000), "", "publish"));
+  throws(() => assertSubject("a".repeat(4_001), "", "publish"), /4001 bytes.*max_control_line/);
+  doesNotThrow(() => assertSubject("a".repeat(3_000), "b".repeat(1_000), "subscribe"));
+  throws(() => assertSubject("a".repeat(3_000), "b".repeat(1_001), "subscribe"), /queue group/);
+  throws(() => assertSubject("ü".repeat(2_001), "", "publish"), /4002 bytes/);
+  for (const subject of ["", ".", "a.", "a b", "a\r\nPUB b 0"]) {
+    throws(() => assertSubject(subject, "", "publish"), TypeError);
   }
 });

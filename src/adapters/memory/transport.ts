@@ -1,6 +1,7 @@
 // The embedded transport: the ports of a NATS connection, on a broker inside this process.
 
 import { ClosedError, SerializationError, UnavailableError } from "../../domain/error.ts";
+import { assertSubject } from "../../domain/subject.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { Message, Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
 import type { BusStatus, Transport } from "../../ports/transport.ts";
@@ -14,7 +15,6 @@ export interface MemoryTransport extends Transport {
   reconnect(): void;
 }
 
-const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
 const encoder = new TextEncoder();
 let connections = 0;
 
@@ -63,9 +63,7 @@ export function createMemoryTransport(
     maxPayload: MAX_PAYLOAD,
     publish(subject, body, reply, headers) {
       assertHere(`publish to ${subject}`);
-      if (!SUBJECT.test(subject)) {
-        throw new TypeError(`Cannot publish to ${JSON.stringify(subject)}`);
-      }
+      assertSubject(subject, reply ?? "", "publish");
       // A copy, as a wire makes one: what the publisher does with its bytes later changes nothing.
       const data = typeof body === "string" ? encoder.encode(body) : body.slice();
       const length = data.length + headerLength(headers);
@@ -87,9 +85,7 @@ export function createMemoryTransport(
       if (status === "closed") {
         throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
       }
-      if (!SUBJECT.test(subject)) {
-        throw new TypeError(`Cannot subscribe to ${JSON.stringify(subject)}`);
-      }
+      assertSubject(subject, options.queue ?? "", "subscribe");
       const onMessage = (message: Message): void => {
         try {
           options.onMessage(message);

@@ -2,14 +2,13 @@
 
 import { createInbox, headers as natsHeaders, type NatsConnection } from "@nats-io/nats-core";
 import { ClosedError, SerializationError, UnavailableError } from "../../domain/error.ts";
+import { assertSubject } from "../../domain/subject.ts";
 import type { Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
 import { translateNatsError } from "./error.ts";
 import { type NatsMessage, Reads } from "./message.ts";
 import { settledWithin } from "./settled.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
-/** What the writer would turn into another command of the protocol, and the server into no subject. */
-const SUBJECT = /^[^\s.]+(?:\.[^\s.]+)*$/;
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 /** What the transport knows of the connection. */
@@ -53,9 +52,7 @@ export function createNatsMessaging(
           `Cannot publish to ${subject}: the bus is away and reconnecting`,
         );
       }
-      if (!SUBJECT.test(subject)) {
-        throw new TypeError(`Cannot publish to ${JSON.stringify(subject)}`);
-      }
+      assertSubject(subject, reply, "publish");
       const block = headers === undefined ? undefined : headerBlock(headers);
       assertFits(subject, body, block, maxPayload());
       send(connection, writer, subject, reply, block, body, headers);
@@ -142,9 +139,7 @@ function subscribe(
   subject: string,
   { queue, onMessage, onError }: SubscribeOptions,
 ): Subscription {
-  if (!SUBJECT.test(subject)) {
-    throw new TypeError(`Cannot subscribe to ${JSON.stringify(subject)}`);
-  }
+  assertSubject(subject, queue ?? "", "subscribe");
   try {
     const subscription = connection.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
