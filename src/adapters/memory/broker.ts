@@ -1,6 +1,7 @@
 // The embedded broker: subjects, wildcards, queue groups and answers, inside this process.
 
 import type { Message } from "../../ports/messaging.ts";
+import { Turn } from "./turn.ts";
 
 /** A message with its headers. */
 export interface MemoryMessage extends Message {
@@ -27,6 +28,7 @@ export const MAX_PAYLOAD: number = 1024 * 1024;
 export class MemoryBroker {
   readonly #exact = new Map<string, Set<Interest>>();
   readonly #wild = new Set<Interest>();
+  readonly #turn = new Turn(() => this.#drain());
   #queue: (() => void)[] = [];
 
   /** Adds a subscription; what is published from now on reaches it. */
@@ -87,10 +89,10 @@ export class MemoryBroker {
 
   #post(task: () => void): void {
     this.#queue.push(task);
-    if (this.#queue.length === 1) queueMicrotask(() => this.#drain());
+    if (this.#queue.length === 1) this.#turn.request();
   }
 
-  /** Delivers in order. What deliveries cause goes to a later turn, so that timers and sockets have theirs. */
+  /** Delivers in order. What deliveries cause is delivered later, and after a while not before timers have had their turn. */
   #drain(): void {
     const tasks = this.#queue;
     this.#queue = [];
