@@ -5,6 +5,7 @@ import {
   ClosedError,
   NotActiveError,
   RpcError,
+  SerializationError,
   TimeoutError,
   UnavailableError,
   ValidationError,
@@ -30,7 +31,21 @@ export class Answer {
 
 /** Why a call ended without an answer. */
 export class Failure {
-  readonly kind: "timeout" | "nobody" | "away" | "lost" | "aborted" | "closed" | "malformed";
+  readonly kind:
+    | "timeout"
+    | "nobody"
+    | "away"
+    | "lost"
+    | "aborted"
+    | "closed"
+    /** It was not sent, for what is wrong with it or with what it may do. */
+    | "unsendable"
+    /** It was sent, and the server did not let it pass. */
+    | "refused"
+    /** It was sent, and the server does not let answers be received. */
+    | "unreceivable"
+    /** Its answer came, and is none. */
+    | "unreadable";
   readonly cause: unknown;
 
   constructor(kind: Failure["kind"], cause?: unknown) {
@@ -82,8 +97,40 @@ export function failureError(
         });
     case "aborted":
       return failure.cause;
-    case "malformed":
-      return failure.cause;
+    case "unsendable":
+    case "refused":
+      return told(failure.cause, `Cannot call ${name}`, { service, method, sent: false });
+    case "unreceivable":
+      return told(failure.cause, `Cannot tell what became of ${name}`, {
+        service,
+        method,
+        sent: true,
+      });
+    case "unreadable":
+      return new SerializationError(
+        `Cannot read the answer of ${name}: ${(failure.cause as Error).message}`,
+        { cause: failure.cause, details: { service, method, sent: true } },
+      );
+  }
+}
+
+/**
+ * An error of the SDK that was thrown where nobody knew of the call, or nobody waited, as one of the same code that names
+ * the call; made here, it has the caller in its stack. What a program's own code threw stays as it is.
+ */
+function told(cause: unknown, what: string, facts: Readonly<Record<string, unknown>>): unknown {
+  if (!AegisError.is(cause)) return cause;
+  const { code } = cause;
+  const message = `${what}: ${cause.message}`;
+  const options = { cause, details: { ...cause.details, ...facts } };
+  switch (code) {
+    case "SERIALIZATION":
+    case "PAYLOAD_TOO_LARGE":
+      return new SerializationError(message, { ...options, code });
+    case "CLOSED":
+      return new ClosedError(`${what}: the bus is closed`);
+    default:
+      return new AegisError(code, message, options);
   }
 }
 

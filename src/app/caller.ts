@@ -57,7 +57,7 @@ export class Caller {
     );
     runtime.transport.messaging.onRefused?.((subject, error) => {
       for (const pending of this.#deadlines.entries()) {
-        if (pending.subject === subject) this.#end(pending, new Failure("malformed", error), false);
+        if (pending.subject === subject) this.#end(pending, new Failure("refused", error), false);
       }
     });
     runtime.transport.onStatus((status) => {
@@ -92,7 +92,7 @@ export class Caller {
         this.#free.push(slot);
         // Away is a state to wait out; whatever else is wrong with the request is the caller's to know.
         const away = AegisError.is(error, "SERVICE_UNAVAILABLE");
-        resolve(new Failure(away ? "away" : "malformed", error));
+        resolve(new Failure(away ? "away" : "unsendable", error));
         return;
       }
       this.#pending[slot] = outgoing;
@@ -150,7 +150,7 @@ export class Caller {
         this.#inbox = undefined;
         this.#inboxError = error;
         for (const pending of this.#deadlines.entries()) {
-          this.#end(pending, new Failure("malformed", error), false);
+          this.#end(pending, new Failure("unreceivable", error), false);
         }
       },
     });
@@ -168,7 +168,7 @@ export class Caller {
     try {
       answer = this.#read(message, pending.id);
     } catch (error) {
-      this.#end(pending, new Failure("malformed", error), true);
+      this.#end(pending, new Failure("unreadable", error), true);
       return;
     }
     if (answer !== undefined) this.#end(pending, answer, true);

@@ -2,7 +2,14 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import * as v from "valibot";
-import { AegisError, createClient, createService, type Messaging, rpc } from "../../mod.ts";
+import {
+  AegisError,
+  createClient,
+  createService,
+  type Messaging,
+  rpc,
+  SerializationError,
+} from "../../mod.ts";
 import { msgpack } from "../../msgpack.ts";
 import { ask, both, type Buses, errorOf, requestText } from "./buses.ts";
 
@@ -209,10 +216,18 @@ for (const [what, body] of Object.entries(ANSWERS)) {
     const { wire, stillServes } = await shop(buses);
     wire.subscribe("rpc.odd.answer", { onMessage: ({ reply }) => wire.publish(reply!, body) });
     await wire.flush();
-    const error = await errorOf(createClient({ bus: buses.client }).call("odd", "answer"));
+    const callHere = async () => await createClient({ bus: buses.client }).call("odd", "answer");
+    const error = await errorOf(callHere());
     ok(AegisError.is(error), String(error));
-    ok(error.code !== "TIMEOUT" && error.message.length > 10, error.message);
+    ok(error.stack?.includes("callHere"), error.stack);
+    const standBy = what.startsWith("a stand-by");
+    const { service, method, sent } = error.details;
+    deepStrictEqual([service, method, sent], ["odd", "answer", !standBy]);
+    strictEqual(error.code, standBy ? "NOT_ACTIVE" : "SERIALIZATION");
     await stillServes();
+    if (standBy) return;
+    match(error.message, /^Cannot read the answer of odd\.answer: .{10,}/);
+    ok(SerializationError.is(error) && AegisError.is(error.cause));
   });
 }
 

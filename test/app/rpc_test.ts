@@ -160,7 +160,7 @@ async function placeOrderHere(call: () => Promise<unknown>): Promise<void> {
   await call();
 }
 
-both("an error's stack names the function that called", async ({ client, serve }) => {
+both("an error's stack names the function that called", async ({ client, serve, open }) => {
   await serve("orders", [
     rpc("fails", () => {
       throw new Error("no");
@@ -170,6 +170,16 @@ both("an error's stack names the function that called", async ({ client, serve }
   ]);
   const caller = createClient({ bus: client });
   const typed = caller.service<Service<[RpcHandler<"fails", object>]>>("orders");
+  const late = createClient({
+    bus: client,
+    middleware: [async (_, next) => {
+      await new Promise((resolve) => setTimeout(resolve));
+      return await next();
+    }],
+  });
+  const over = await open();
+  await over.close();
+  const closed = createClient({ bus: over });
   const calls = [
     () => caller.call("nobody", "at-all"),
     () => caller.call("orders", "fails"),
@@ -177,6 +187,9 @@ both("an error's stack names the function that called", async ({ client, serve }
     () => caller.call("orders", "checked", {}),
     () => caller.call("orders", "fails", {}, { timeoutMs: NaN }),
     () => typed.call("fails"),
+    () => caller.call("orders", "fails", { id: 1n }),
+    () => late.call("orders", "fails", { id: 1n }),
+    () => closed.call("orders", "fails"),
   ];
   for (const call of calls) {
     const error = await errorOf(placeOrderHere(call));

@@ -1,6 +1,6 @@
 // What the server does not permit is said at once.
 
-import { ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { AegisError, connect, createClient, createService, rpc } from "../../mod.ts";
 import { startNatsServer } from "../../tools/nats_server.ts";
@@ -62,6 +62,10 @@ test("a caller that may not receive answers is told so at once", async () => {
     const { error, ms } = await outcome(client.call("outage", "echo", {}, { timeoutMs: 5_000 }));
     ok(AegisError.is(error, "PERMISSION_DENIED"), `${error}`);
     ok(ms < 1_000, `${ms}`);
+    // The first one was on its way when the server said so.
+    deepStrictEqual(error.details.sent, round === 0);
+    deepStrictEqual([error.details.service, error.details.method], ["outage", "echo"]);
+    ok(error.stack?.includes("permissions_test"), error.stack);
   }
 });
 
@@ -84,6 +88,8 @@ test("a caller that may not call a method is told so at once", async () => {
   ok(AegisError.is(error, "PERMISSION_DENIED"), `${error}`);
   ok(error.message.includes("rpc.outage.echo"), error.message);
   ok(ms < 1_000, `${ms}`);
+  strictEqual(error.details.sent, false);
+  ok(error.stack?.includes("permissions_test"), error.stack);
   // Another call that waits is none of the server's concern.
   open();
   strictEqual(await other, "done");
