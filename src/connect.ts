@@ -12,6 +12,7 @@ import { createLogger } from "./adapters/system/logger.ts";
 import { createMetrics } from "./adapters/system/metrics.ts";
 import { createRandom } from "./adapters/system/random.ts";
 import { type Bus, createBus } from "./app/bus.ts";
+import { Spans } from "./app/spans.ts";
 import {
   CONNECT_VARIABLES,
   parseConnectOptions,
@@ -59,7 +60,7 @@ export function createConnect(entry: Entry): (options?: ConnectOptions) => Promi
       codecs: [json, ...(codec === json ? [] : [codec]), ...entry.codecs],
       logger,
       metrics,
-      tracer: options.tracer,
+      spans: options.tracer === undefined ? undefined : new Spans(options.tracer, logger),
       fresh: {
         uuid: () => random.uuid(),
         traceId: () => random.traceId(),

@@ -49,6 +49,7 @@ const SHARED: Readonly<Record<string, string>> = {
   "measures.ts": "the names and labels of metrics, which must agree",
   "middleware.ts": "the chain that wraps any handler",
   "runtime.ts": "the ports of one bus, handed to whoever needs them",
+  "spans.ts": "the names and attributes of spans, which must agree",
 };
 
 /** The files of each capability; they may import one another. */

@@ -22,10 +22,10 @@ import type { Caller } from "./caller.ts";
 import type { CallOptions, Origin } from "./context.ts";
 import { type ClientMiddleware, runThrough } from "./middleware.ts";
 import type { Timer } from "../ports/clock.ts";
-import type { Span, Tracer } from "../ports/tracer.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
+import type { CallSpan } from "./spans.ts";
 
 /** What all calls of a client, or of a handler, have in common. */
 export interface Invoker {
@@ -66,7 +66,8 @@ export function invoke(
   const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const startedAt = runtime.clock.monotonic();
   const limit = startedAt + timeoutMs;
-  const span = runtime.tracer === undefined ? undefined : startSpan(runtime.tracer, route, origin);
+  const { service, method } = route;
+  const span = runtime.spans?.start("client", service, method, origin?.traceparent);
   const job: Job = {
     invoker,
     route,
@@ -74,7 +75,8 @@ export function invoke(
     startedAt,
     expiresAt: origin === undefined || limit < origin.expiresAt ? limit : origin.expiresAt,
     // A tracer's root span has a trace id of its own making, which the envelope then names too.
-    traceId: origin?.traceId ?? (span && traceIdOf(span.traceparent)) ?? runtime.random.traceId(),
+    traceId: origin?.traceId ?? (span?.traceparent && traceIdOf(span.traceparent)) ??
+      runtime.random.traceId(),
     span,
   };
   return middleware.length === 0
@@ -90,15 +92,24 @@ interface Job {
   readonly startedAt: number;
   readonly expiresAt: number;
   readonly traceId: string;
-  readonly span: Span | undefined;
+  readonly span: CallSpan | undefined;
 }
 
-function startSpan(tracer: Tracer, { service, method }: Route, origin: Origin | undefined): Span {
-  return tracer.start(`${service}/${method}`, {
-    kind: "client",
-    parent: origin?.traceparent,
-    attributes: { "rpc.system": "aegis", "rpc.service": service, "rpc.method": method },
-  });
+/** Counts a call that gave a result, once, and ends its span. */
+function succeeded({ invoker, route, startedAt, span }: Job): void {
+  route.measures.succeeded(invoker.runtime.clock.monotonic() - startedAt);
+  span?.end();
+}
+
+/** Counts a call that failed, once, and ends its span. */
+function failed({ invoker, route, startedAt, span, options }: Job, error: unknown): void {
+  const outcome = AegisError.is(error)
+    ? error.code
+    : options.signal?.aborted
+    ? "CANCELLED"
+    : "error";
+  route.measures.failed(outcome, invoker.runtime.clock.monotonic() - startedAt);
+  span?.end(error);
 }
 
 /** Middleware spends the time of the call, and cannot keep it from ending. */
@@ -115,14 +126,19 @@ async function throughMiddleware(job: Job, params: unknown, timeoutMs: number): 
     timer = clock.setTimer(job.expiresAt - job.startedAt, () => resolve(OVER));
   });
   try {
-    const first = await Promise.race([result, over]);
-    if (first !== OVER) return first;
+    let first = await Promise.race([result, over]);
     // The call itself ends at the same moment, and knows better than its middleware why.
-    const second = await Promise.race([result, Promise.resolve(OVER)]);
-    if (second !== OVER) return second;
-    throw new TimeoutError(
-      `${service}.${method} was not done within ${Math.round(timeoutMs)} ms, spent in middleware`,
-    );
+    if (first === OVER) first = await Promise.race([result, Promise.resolve(OVER)]);
+    if (first === OVER) {
+      throw new TimeoutError(
+        `${service}.${method} was not done within ${Math.round(timeoutMs)} ms, spent in middleware`,
+      );
+    }
+    succeeded(job);
+    return first;
+  } catch (error) {
+    failed(job, error);
+    throw error;
   } finally {
     timer?.cancel();
     // Whatever it comes to later, nobody waits for it.
@@ -139,11 +155,12 @@ async function attempts(
   headers: Readonly<Record<string, string>> | undefined,
 ): Promise<unknown> {
   const { route: { service, method }, options, startedAt, expiresAt } = job;
-  const { runtime, caller } = job.invoker;
+  const { runtime, caller, middleware } = job.invoker;
   const { clock, transport } = runtime;
   const { signal, retry } = options;
-  // Middleware has taken its time before.
-  let now = job.invoker.middleware.length === 0 ? startedAt : clock.monotonic();
+  // Middleware has taken its time before, and what it makes of this is what counts.
+  const isWhole = middleware.length === 0;
+  let now = isWhole ? startedAt : clock.monotonic();
   let spreading = 0;
   try {
     assertParams(params, service, method);
@@ -171,8 +188,7 @@ async function attempts(
         else {
           error = answerError(outcome, transport.messaging, service, method);
           if (error === undefined) {
-            job.route.measures.succeeded(clock.monotonic() - startedAt);
-            job.span?.end();
+            if (isWhole) succeeded(job);
             return outcome.result;
           }
         }
@@ -215,9 +231,7 @@ async function attempts(
       now = clock.monotonic();
     }
   } catch (error) {
-    const outcome = AegisError.is(error) ? error.code : signal?.aborted ? "CANCELLED" : "error";
-    job.route.measures.failed(outcome, clock.monotonic() - startedAt);
-    job.span?.end(error);
+    if (isWhole) failed(job, error);
     throw error;
   }
 }

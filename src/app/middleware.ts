@@ -61,15 +61,18 @@ export function assertMiddleware(middleware: unknown, where: string): void {
   }
 }
 
-/** Runs `call` through `middleware`, the first outermost, to `last`. */
+/**
+ * Runs `call` through `middleware`, the first outermost, to `last`. What a middleware throws at once, and a plain value
+ * that it returns against its type, comes out as a promise too.
+ */
 export function runThrough<Call>(
   middleware: readonly Middleware<Call>[],
   call: Call,
   last: () => Promise<unknown>,
 ): Promise<unknown> {
-  const step = (index: number): Promise<unknown> => {
+  const step = async (index: number): Promise<unknown> => {
     const current = middleware[index];
-    return current === undefined ? last() : current(call, () => step(index + 1));
+    return await (current === undefined ? last() : current(call, () => step(index + 1)));
   };
   return step(0);
 }

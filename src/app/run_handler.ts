@@ -5,8 +5,8 @@ import { HEADER } from "../domain/header.ts";
 import { type Schema, validate as validateBy } from "../domain/schema.ts";
 import type { Invocation } from "./invocation.ts";
 import { runThrough, type ServerMiddleware } from "./middleware.ts";
-import type { Span, Tracer } from "../ports/tracer.ts";
 import type { Runtime } from "./runtime.ts";
+import type { Spans } from "./spans.ts";
 
 /**
  * The validated result of the handler, or a promise of it where the handler, a schema or a middleware is asynchronous:
@@ -15,27 +15,30 @@ import type { Runtime } from "./runtime.ts";
  * @throws what the handler threw, or the reason why its result is none, unless a promise rejects with it.
  */
 export function runHandler(
-  { tracer }: Runtime,
+  { spans }: Runtime,
   invocation: Invocation,
   middleware: readonly ServerMiddleware[],
 ): unknown {
-  return tracer === undefined
+  return spans === undefined
     ? checkParams(invocation, middleware)
-    : runTraced(tracer, invocation, middleware);
+    : runTraced(spans, invocation, middleware);
 }
 
 async function runTraced(
-  tracer: Tracer,
+  spans: Spans,
   invocation: Invocation,
   middleware: readonly ServerMiddleware[],
 ): Promise<unknown> {
-  const span = startSpan(tracer, invocation);
+  const { service, method } = invocation;
+  const parent = invocation.header(HEADER.traceparent);
+  const span = spans.start("server", service, method.name, parent);
+  invocation.span = span?.traceparent;
   try {
     const result = await checkParams(invocation, middleware);
-    span.end();
+    span?.end();
     return result;
   } catch (error) {
-    span.end(error);
+    span?.end(error);
     throw error;
   }
 }
@@ -78,17 +81,6 @@ function run(
   return isThenable(result)
     ? Promise.resolve(result).then((settled) => checkResult(schema, settled, invocation))
     : checkResult(schema, result, invocation);
-}
-
-function startSpan(tracer: Tracer, invocation: Invocation): Span {
-  const { service, method } = invocation;
-  const span = tracer.start(`${service}/${method.name}`, {
-    kind: "server",
-    parent: invocation.header(HEADER.traceparent),
-    attributes: { "rpc.system": "aegis", "rpc.service": service, "rpc.method": method.name },
-  });
-  invocation.span = span.traceparent;
-  return span;
 }
 
 function runMiddleware(

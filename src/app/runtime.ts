@@ -6,7 +6,6 @@ import type { Logger } from "../ports/logger.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Metrics } from "../ports/metrics.ts";
 import type { Random } from "../ports/random.ts";
-import type { Tracer } from "../ports/tracer.ts";
 import type { Transport } from "../ports/transport.ts";
 import { SerializationError } from "../domain/error.ts";
 import {
@@ -18,6 +17,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from "../domain/message.ts";
+import type { Spans } from "./spans.ts";
 
 /** The ports of one bus, and its settings. */
 export interface Runtime {
@@ -38,7 +38,7 @@ export interface Runtime {
   /** Where measurements go. */
   readonly metrics: Metrics;
   /** What makes spans, if tracing is on. */
-  readonly tracer: Tracer | undefined;
+  readonly spans: Spans | undefined;
   /** What fills in for the fields that a sender may leave out. */
   readonly fresh: FreshFields;
 }

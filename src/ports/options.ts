@@ -93,13 +93,13 @@ export interface ConnectOptions {
    */
   readonly logger?: LoggerLike;
   /**
-   * Where measurements go.
+   * Where measurements go. What it throws is logged, and breaks no call.
    *
    * @default in memory, to be read by `bus.metrics`
    */
   readonly metrics?: Metrics;
   /**
-   * What makes spans around calls.
+   * What makes spans around calls. What it throws is logged, and breaks no call.
    *
    * @default none: trace identifiers are carried on, spans are not made
    */

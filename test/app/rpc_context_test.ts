@@ -1,15 +1,9 @@
 // The context of a handler, and the trace that goes through it.
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import {
-  createClient,
-  rpc,
-  RpcError,
-  type Span,
-  type SpanOptions,
-  type Tracer,
-} from "../../mod.ts";
+import { createClient, rpc, RpcError } from "../../mod.ts";
 import { ask, both, errorOf, requestText } from "./buses.ts";
+import { recordingTracer } from "./recording_tracer.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const TRACEPARENT = /^00-[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]$/;
@@ -216,31 +210,3 @@ both("spans of calls that go well end once and without an error", async (buses) 
     ["server", [undefined]],
   ]);
 });
-
-interface Recorded extends SpanOptions, Span {
-  readonly name: string;
-  readonly ended: unknown[];
-}
-
-/** A tracer in the way of OpenTelemetry: a root span has a trace id of its own making. */
-function recordingTracer(): { tracer: Tracer; spans: Recorded[] } {
-  const spans: Recorded[] = [];
-  const hex = (length: number): string =>
-    Array.from({ length }, () => "123456789abcdef"[Math.floor(Math.random() * 15)]).join("");
-  const tracer: Tracer = {
-    start(name, options) {
-      const trace = options.parent?.slice(3, 35) ?? hex(32);
-      const ended: unknown[] = [];
-      const span = {
-        ...options,
-        name,
-        ended,
-        traceparent: `00-${trace}-${hex(16)}-01`,
-        end: (error?: unknown) => void ended.push(error),
-      };
-      spans.push(span);
-      return span;
-    },
-  };
-  return { tracer, spans };
-}
