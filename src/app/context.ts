@@ -1,5 +1,6 @@
 // The context: what a handler gets beside its input.
 
+import type { Jsonified } from "../domain/jsonified.ts";
 import type { Envelope } from "../domain/message.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -25,8 +26,10 @@ export type MethodOf<S extends Typed> = HandlerOf<S>["method"];
 /** What a method of a service takes. */
 export type ParamsOf<S extends Typed, Method extends string> = TypesOf<S, Method>["params"];
 
-/** What a method of a service gives. */
-export type ResultOf<S extends Typed, Method extends string> = TypesOf<S, Method>["result"];
+/** What a caller of a method of a service gets: of what the handler gives, what arrives. */
+export type ResultOf<S extends Typed, Method extends string> = Jsonified<
+  TypesOf<S, Method>["result"]
+>;
 
 /** The arguments behind the method's name: the parameters may be left out where an empty object would do. */
 export type CallArguments<S extends Typed, Method extends string> = Record<string, never> extends

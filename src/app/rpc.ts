@@ -12,7 +12,7 @@ export interface RpcOptions<
 > {
   /** What the parameters must be, an object; the handler gets what the schema makes of them. Without it they are `unknown`. */
   readonly params?: Params;
-  /** What the result must be; the caller gets what the schema makes of it. */
+  /** What the result must be; the caller gets what the schema makes of it, as it arrives ({@linkcode Jsonified}). */
   readonly result?: Result;
   /** The longest that the handler may take, in milliseconds, however long the caller would wait. @default {Infinity} */
   readonly timeoutMs?: number;
@@ -24,7 +24,7 @@ export interface RpcOptions<
   readonly description?: string;
 }
 
-/** A handler of one method. `Params` is what callers pass, `Result` what they get. */
+/** A handler of one method. `Params` is what callers pass, `Result` what it gives, which they get as JSON has it. */
 export interface RpcHandler<
   Method extends string = string,
   Params = unknown,

@@ -68,9 +68,10 @@ function wholeTimeout(value: unknown): number | undefined {
  * MessagePack, the encoding that the original AegisSDK for Python writes by default. The entries `.` and `./deno`
  * understand it as it comes; give it to `connect()` to write it, or to read it with `./edge`.
  *
- * What JSON does to `undefined`, functions, `toJSON()` and class instances, it does too. It has more than JSON: a
- * `bigint` of 64 bits, `NaN`, and binary values, which are `Uint8Array`. Integers are read as numbers where those are
- * safe and as `bigint` elsewhere, timestamps as ISO 8601 text. Nesting goes to 64 levels either way.
+ * What JSON does to `undefined`, functions, `toJSON()` and class instances, it does too: a `Date` is written as its
+ * ISO 8601 text, and a `Map` as an empty object. It has more than JSON: a `bigint` of 64 bits, `NaN`, and binary values,
+ * which are `Uint8Array`. Integers are read as numbers where those are safe and as `bigint` elsewhere, timestamps as
+ * ISO 8601 text. Nesting goes to 64 levels either way.
  *
  * @throws {SerializationError} from `encode` for a cycle, nesting deeper than 64 levels, a `bigint` over 64 bits and a
  * string with half a surrogate pair; from `decode` for malformed bytes, keys that are no strings, the key `__proto__`,
