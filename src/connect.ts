@@ -57,7 +57,8 @@ export function createConnect(entry: Entry): (options?: ConnectOptions) => Promi
       clock,
       random,
       codec,
-      codecs: [json, ...(codec === json ? [] : [codec]), ...entry.codecs],
+      // The one that was given goes first: JSON takes every byte that is not MessagePack's for its own.
+      codecs: [...(codec === json ? [] : [codec]), json, ...entry.codecs],
       logger,
       metrics,
       spans: options.tracer === undefined ? undefined : new Spans(options.tracer, logger),

@@ -31,7 +31,7 @@ export interface Runtime {
   readonly random: Random;
   /** The codec that this side writes with. */
   readonly codec: Codec;
-  /** The codecs that it understands. */
+  /** The codecs that it understands; a body is read by the first that accepts it. */
   readonly codecs: readonly Codec[];
   /** Where logs go. */
   readonly logger: Logger;
@@ -60,21 +60,25 @@ export function codecOf(runtime: Runtime, message: Message): Codec {
   );
 }
 
-/** The text of a body in an encoding of text. @throws {SerializationError} when it is no text. */
+/** The text of a body in plain JSON. @throws {SerializationError} when it is no text. */
 export function textOf(codec: Codec, message: Message): string | undefined {
   return codec.text === undefined ? undefined : message.ascii ?? codec.text(message.data);
 }
 
 /** The bytes of a request. @throws {SerializationError} when its parameters have no encoding. */
 export function encodeRequest(codec: Codec, request: RpcRequest): string | Uint8Array {
-  return codec.name === "json"
-    ? requestJson(request, codec.encode(request.params) as string)
-    : codec.encode(requestValue(request));
+  if (codec.text !== undefined) {
+    const params = codec.encode(request.params);
+    if (typeof params === "string") return requestJson(request, params);
+  }
+  return codec.encode(requestValue(request));
 }
 
 /** The bytes of a response. @throws {SerializationError} when its result has no encoding. */
 export function encodeResponse(codec: Codec, response: RpcResponse): string | Uint8Array {
-  return codec.name === "json"
-    ? responseJson(response, codec.encode(response.result) as string)
-    : codec.encode(responseValue(response));
+  if (codec.text !== undefined) {
+    const result = codec.encode(response.result);
+    if (typeof result === "string") return responseJson(response, result);
+  }
+  return codec.encode(responseValue(response));
 }

@@ -1,8 +1,12 @@
 // Codecs: values to bytes and back.
 
-/** Turns values to bytes and back. A text codec gives a string, which an adapter turns to UTF-8 in its own batch. */
+/**
+ * Turns values to bytes and back. A codec may give a string, which an adapter turns to UTF-8 in its own batch. One that
+ * is given to `connect()` reads every body that it accepts; the others are read as JSON, or as MessagePack where the
+ * entry understands it.
+ */
 export interface Codec {
-  /** `"json"` or `"msgpack"`. */
+  /** What it is called, such as `"msgpack"`. */
   readonly name: string;
   /** Whether a body that begins with this byte is in this encoding. */
   accepts(firstByte: number): boolean;
@@ -13,7 +17,9 @@ export interface Codec {
    */
   encode(value: unknown): string | Uint8Array;
   /**
-   * The text that `bytes` hold, for a codec of text.
+   * The text that `bytes` hold. Only a codec whose bodies are plain JSON has it, just as `JSON.stringify` writes them
+   * and `JSON.parse` reads them: the envelope is then written as text around what `encode` gives, and read without
+   * `decode`.
    *
    * @throws {SerializationError} when they hold none.
    */
