@@ -20,6 +20,11 @@ export interface BusHealth {
   readonly server: ServerInfo;
   /** How often the connection came back after a break. */
   readonly reconnects: number;
+  /**
+   * What went wrong last with the connection, such as `"Authorization Violation"`; it stays when the bus is back, for
+   * `status` says that it is. Undefined when nothing did.
+   */
+  readonly lastError: string | undefined;
   /** How many calls wait for their answers. */
   readonly callsInFlight: number;
 }
@@ -96,6 +101,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
         roundTripMs,
         server: transport.server,
         reconnects,
+        lastError: transport.lastError,
         callsInFlight: caller.inFlight,
       };
     },

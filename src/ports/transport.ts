@@ -32,6 +32,8 @@ export interface Transport {
   readonly status: BusStatus;
   /** What the broker is; the last one known while it is away. */
   readonly server: ServerInfo;
+  /** What went wrong last with the connection, in words; it stays when the connection is back. */
+  readonly lastError?: string | undefined;
   /** Core messaging. */
   readonly messaging: Messaging;
   /** Calls `listener` at each change of status; what it returns ends that. What a listener throws is logged. */

@@ -80,6 +80,9 @@ export function faulty(transport: Transport, faults: Faults, clock: Clock): Tran
     get server() {
       return transport.server;
     },
+    get lastError() {
+      return transport.lastError;
+    },
     messaging,
     onStatus: (listener) => transport.onStatus(listener),
     ping: () => transport.ping(),

@@ -42,7 +42,7 @@ function publicOnly(connection: NatsConnection): NatsConnection {
 }
 
 const broker = new MemoryBroker();
-const logger = { error() {} };
+const logger = { error() {}, warn() {} };
 const adapters: Record<string, () => Promise<Transport>> = {
   "memory": () => Promise.resolve(createMemoryTransport(broker, logger)),
   "NATS": async () =>

@@ -6,6 +6,7 @@ import type { BusStatus, ServerInfo, Transport, TransportKind } from "../../port
 import { translateNatsError } from "./error.ts";
 import { createNatsMessaging } from "./messaging.ts";
 import { settledWithin } from "./settled.ts";
+import { Troubles } from "./troubles.ts";
 
 /** How long closing may take: a server that stands still must not keep the process. */
 const CLOSE_MS = 5_000;
@@ -15,20 +16,23 @@ interface Internals {
   readonly protocol?: {
     /** Tells at once, and not a tick later, that the server has gone. */
     readonly connected?: boolean;
+    /** Makes one attempt to reach a server. */
+    dial?(server: unknown): Promise<void>;
     readonly transport?: { readonly socket?: { destroy?(): void } };
   };
 }
 
 /**
  * A transport over `connection`; `owned` says whether closing the one closes the other, and `logger` is where that goes
- * which listeners throw.
+ * which listeners throw, and what is wrong with the connection.
  */
 export function createNatsTransport(
   connection: NatsConnection,
   kind: TransportKind,
   owned = true,
-  logger: Pick<Logger, "error"> = console,
+  logger: Pick<Logger, "error" | "warn"> = console,
 ): Transport {
+  const troubles = new Troubles(logger, () => connection.getServer());
   const listeners = new Set<(status: BusStatus) => void>();
   const protocol = (connection as unknown as Internals).protocol;
   let status: BusStatus = connection.isClosed()
@@ -80,16 +84,22 @@ export function createNatsTransport(
   const watch = async (): Promise<void> => {
     for await (const event of events) {
       if (event.type === "disconnect") change("reconnecting");
-      else if (event.type === "error") refused(event.error);
-      // nats.js would first wait for what is still to be written, which a server that stands still never reads.
+      else if (event.type === "error") {
+        troubles.serverSaid(event.error);
+        refused(event.error);
+      } else if (event.type === "slowConsumer") {
+        troubles.slow(event.sub.getSubject(), event.pending);
+      } // nats.js would first wait for what is still to be written, which a server that stands still never reads.
       else if (event.type === "staleConnection") protocol?.transport?.socket?.destroy?.();
       else if (event.type === "reconnect") {
         server = describe(connection);
+        troubles.over();
         change("connected");
       }
     }
   };
   void watch();
+  if (owned && protocol !== undefined) tellOfAttempts(protocol, troubles);
   void connection.closed().then(() => change("closed"));
 
   const close = async (): Promise<void> => {
@@ -109,6 +119,9 @@ export function createNatsTransport(
     },
     get server() {
       return server;
+    },
+    get lastError() {
+      return troubles.last;
     },
     messaging: createNatsMessaging(connection, {
       isConnected,
@@ -130,6 +143,23 @@ export function createNatsTransport(
       }
     },
     close: () => closing ??= close(),
+  };
+}
+
+/** Notes why an attempt to reconnect failed, which nats.js keeps to itself. */
+function tellOfAttempts(
+  protocol: NonNullable<Internals["protocol"]>,
+  troubles: Troubles,
+): void {
+  const { dial } = protocol;
+  if (typeof dial !== "function") return;
+  protocol.dial = async (server) => {
+    try {
+      await dial.call(protocol, server);
+    } catch (error) {
+      troubles.notReached(error);
+      throw error;
+    }
   };
 }
 
