@@ -46,7 +46,8 @@ export interface CallOptions {
    * How it is tried again. Only what is safe is tried again: a call that was never delivered or was refused before it
    * ran, and any call if it is idempotent. Without a policy a call that a stopping instance refused goes to another one.
    * That a call meets nobody on a server of a cluster, which may not have heard of the service yet, is looked into for
-   * 126 ms in any case.
+   * 126 ms in any case. In the 5 s after an outage a call that has waited for its end, or is of a method that has
+   * answered on this bus before, waits for the service to come back, unless this is `false`.
    */
   readonly retry?: RetryPolicy | false;
   /** Whether it may run twice without harm. @default {false} */

@@ -162,6 +162,7 @@ async function attempts(
   const isWhole = middleware.length === 0;
   let now = isWhole ? startedAt : clock.monotonic();
   let spreading = 0;
+  let outlasted = false;
   try {
     assertParams(params, service, method);
     let last: unknown;
@@ -177,6 +178,7 @@ async function attempts(
       }
       let failure: Failure | undefined;
       if (transport.status !== "connected") {
+        outlasted = true;
         failure = await caller.whenConnected(expiresAt, signal);
         now = clock.monotonic();
         if (failure === undefined) signal?.throwIfAborted();
@@ -186,6 +188,7 @@ async function attempts(
         const outcome = await caller.send(outgoing(job, params, headers), now);
         if (outcome instanceof Failure) failure = outcome;
         else {
+          job.route.answered = true;
           error = answerError(outcome, transport.messaging, service, method);
           if (error === undefined) {
             if (isWhole) succeeded(job);
@@ -197,16 +200,17 @@ async function attempts(
       if (failure !== undefined) {
         // The connection broke between the look at it and the sending: nothing was sent, so it waits like any other.
         if (failure.kind === "away" && transport.status === "reconnecting" && expiresAt > now) {
+          outlasted = true;
           failure = await caller.whenConnected(expiresAt, signal);
           now = clock.monotonic();
           if (failure === undefined) continue;
         }
         if (failure.kind === "nobody") {
-          // Nobody may mean not yet: the servers of a cluster hear of a service one by one, and after an outage services
-          // come back one by one. The first is no failure that a policy is about; nothing was delivered.
+          // Nobody may mean not yet: the servers of a cluster hear of a service one by one, and after an outage those that
+          // were there come back one by one. The first is no failure that a policy is about; nothing was delivered.
           const wait = transport.server.clustered && spreading < SPREADING_MS.length
             ? SPREADING_MS[spreading++]!
-            : retry !== false && caller.isSettling(now)
+            : retry !== false && (outlasted || job.route.answered) && caller.isSettling(now)
             ? SETTLING_RETRY_MS * (0.5 + runtime.random.next())
             : Infinity;
           if (now + wait < expiresAt) {

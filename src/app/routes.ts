@@ -13,6 +13,8 @@ export interface Route {
   readonly method: string;
   readonly subject: string;
   readonly measures: Measures;
+  /** Whether it was ever answered on this bus: then it is there, and after an outage it comes back. */
+  answered: boolean;
 }
 
 /** Routes by name, made at the first call of each. */
@@ -42,6 +44,7 @@ export class Routes {
       method,
       subject: rpcSubject(service, method),
       measures: new Measures(this.#runtime, "client", service, method),
+      answered: false,
     };
     const methods = this.#routes.get(service) ?? new Map<string, Route>();
     this.#routes.set(service, methods.set(method, route));

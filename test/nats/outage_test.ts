@@ -137,6 +137,7 @@ test("a call that waited for the end of an outage is not told that nobody serves
   await using bus = await connect({ servers: server.url, logger });
   await using _service = await serve(serviceBus);
   const client = createClient({ bus });
+  await client.call("outage", "echo");
   await toService.cut();
   await server.kill();
   await until("it is noticed", () => bus.status === "reconnecting");
