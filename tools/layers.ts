@@ -58,6 +58,8 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "answer.ts",
     "call_options.ts",
     "caller.ts",
+    "endings.ts",
+    "intake.ts",
     "invocation.ts",
     "invoke.ts",
     "listening.ts",

@@ -1,24 +1,13 @@
 // The responder: requests in, answers out, for the methods of one service instance.
 
-import {
-  type AegisError,
-  cancelled,
-  TimeoutError,
-  UnavailableError,
-  ValidationError,
-} from "../domain/error.ts";
+import { type AegisError, ValidationError } from "../domain/error.ts";
 import type { RpcRequest } from "../domain/message.ts";
-import {
-  rpcAgainSubject,
-  rpcCancelSubject,
-  rpcInstanceSubject,
-  rpcQueue,
-  rpcSubject,
-} from "../domain/subject.ts";
-import type { Message, Subscription } from "../ports/messaging.ts";
+import type { Message } from "../ports/messaging.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Call, Origin } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
+import { abortedError, busyError, expiredError, takenBackError } from "./endings.ts";
+import { Intake } from "./intake.ts";
 import { Invocation } from "./invocation.ts";
 import { type Limiter, limiterOf } from "./limiter.ts";
 import type { Listening } from "./listening.ts";
@@ -55,10 +44,9 @@ export class Responder {
   readonly #listening: Listening;
   readonly #shared: Limiter | undefined;
   readonly #idle: (() => void)[] = [];
-  readonly #requests: Subscription[] = [];
-  /** What callers say of calls that have arrived: heard until the last has ended. */
-  readonly #signals: Subscription[] = [];
+  readonly #intake: Intake;
   #inFlight = 0;
+  #isOpen = false;
 
   constructor(runtime: Runtime, options: ResponderOptions) {
     this.runtime = runtime;
@@ -67,6 +55,7 @@ export class Responder {
     this.callFrom = options.callFrom;
     this.#options = options;
     this.#listening = options.listening;
+    this.#intake = new Intake(runtime, options.service, options.instanceId);
     this.replies = new Replies(runtime, options.service);
     this.#responses = new Responses(runtime, options.service, this.replies);
     this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
@@ -83,35 +72,20 @@ export class Responder {
 
   /** Subscribes every method. They stand on the server once the transport was flushed. */
   open(onError: (error: Error) => void): void {
-    const { service, runtime: { logger, transport: { messaging } } } = this;
-    for (const method of this.#methods.values()) {
-      const onMessage = (message: Message): void => this.#receive(method, message);
-      const options = { queue: rpcQueue(service), onMessage, onError };
-      this.#requests.push(messaging.subscribe(rpcSubject(service, method.name), options));
-    }
-    this.#requests.push(
-      messaging.subscribe(rpcInstanceSubject(service, "*", this.instanceId), {
-        onMessage: (message) => this.#receiveDirect(message),
-        onError,
-      }),
-    );
-    this.#signals.push(
-      messaging.subscribe(rpcCancelSubject(service), {
-        onMessage: (message) => this.#cancel(message),
-        onError,
-      }),
-      messaging.subscribe(rpcAgainSubject(service), {
-        onMessage: (message) => this.replies.again(message),
-        // It serves without: an answer that an outage of its caller swallows stays lost.
-        onError: (error) => logger.warn(`${service} cannot be asked for answers again`, { error }),
-      }),
-    );
+    this.#intake.open(this.#methods.values(), {
+      onRequest: (method, message) => this.#receive(method, message),
+      onDirect: (message) => this.#receiveDirect(message),
+      onCancel: (message) => this.#cancel(message),
+      onAgain: (message) => this.replies.again(message),
+      onError,
+    });
+    this.#isOpen = true;
     this.#listening.start();
   }
 
   /** Asks for no more calls; resolves when all that had been routed here have arrived, after `withinMs` at the latest. */
-  async drain(withinMs: number): Promise<void> {
-    await Promise.all(this.#requests.splice(0).map((requests) => requests.drain(withinMs)));
+  drain(withinMs: number): Promise<void> {
+    return this.#intake.drain(withinMs);
   }
 
   /** Resolves when nothing is in flight. */
@@ -124,22 +98,16 @@ export class Responder {
   /** Aborts what is still in flight: its callers hear that the service has stopped. */
   abort(): void {
     for (const invocation of this.#deadlines.entries()) {
-      const { method, begun } = invocation;
-      this.#stop(
-        invocation,
-        new UnavailableError(
-          `${this.service}.${method.name} was aborted: the instance stops and waits no longer`,
-          { details: { sent: begun } },
-        ),
-      );
+      this.#stop(invocation, abortedError(invocation));
     }
   }
 
   /** Lets go of everything; resolves when the server has heard of it, after `withinMs` at the latest. */
   async close(withinMs: number): Promise<void> {
-    if (this.#signals.length > 0) this.#listening.stop();
+    if (this.#isOpen) this.#listening.stop();
+    this.#isOpen = false;
     this.replies.close();
-    await Promise.all(this.#signals.splice(0).map((signals) => signals.drain(withinMs)));
+    await this.#intake.close(withinMs);
   }
 
   #receiveDirect(message: Message): void {
@@ -252,36 +220,18 @@ export class Responder {
   }
 
   #busy(invocation: Invocation): void {
-    const { method } = invocation;
-    this.#stop(
-      invocation,
-      new UnavailableError(
-        `${this.service}.${method.name} is busy: as many calls run and wait as this instance takes`,
-        { code: "BUSY" },
-      ),
-    );
+    this.#stop(invocation, busyError(invocation));
   }
 
   #expire(invocation: Invocation): void {
-    const { method, request } = invocation;
-    const limit = Math.round(Math.min(request.timeoutMs, method.timeoutMs));
-    this.#stop(
-      invocation,
-      new TimeoutError(
-        invocation.begun
-          ? `${this.service}.${method.name} was not done within ${limit} ms`
-          : `${this.service}.${method.name} was not begun within ${limit} ms, and so not run`,
-      ),
-    );
+    this.#stop(invocation, expiredError(invocation));
   }
 
   #cancel(message: Message): void {
     // A look through all that run: calls are taken back seldom, and keeping them by id would cost every call.
     const id = new TextDecoder().decode(message.data);
     const invocation = this.#deadlines.entries().find(({ request }) => request.messageId === id);
-    if (invocation === undefined) return;
-    const name = `${this.service}.${invocation.method.name}`;
-    this.#stop(invocation, cancelled(`${name} was taken back by its caller`));
+    if (invocation !== undefined) this.#stop(invocation, takenBackError(invocation));
   }
 
   #leave(invocation: Invocation): void {
