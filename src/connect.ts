@@ -11,6 +11,7 @@ import { createJsonCodec } from "./adapters/system/json.ts";
 import { createLogger } from "./adapters/system/logger.ts";
 import { createMetrics } from "./adapters/system/metrics.ts";
 import { createRandom } from "./adapters/system/random.ts";
+import { safeLogger } from "./adapters/system/safe_logger.ts";
 import { type Bus, createBus } from "./app/bus.ts";
 import { Spans } from "./app/spans.ts";
 import {
@@ -44,7 +45,9 @@ let dialled: TransportKind | undefined;
 export function createConnect(entry: Entry): (options?: ConnectOptions) => Promise<Bus> {
   return async (options = {}) => {
     const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES));
-    const logger = options.logger === undefined ? createLogger() : asLogger(options.logger);
+    const logger = options.logger === undefined
+      ? createLogger()
+      : safeLogger(asLogger(options.logger));
     const transport = await open(entry, options, resolved, logger);
     const clock = createClock();
     const random = createRandom();

@@ -200,10 +200,15 @@ export class Responder {
     invocation.ended = true;
     this.#deadlines.remove(invocation);
     const { method, startedAt } = invocation;
-    const code = this.#responses.answer(invocation, error, result);
-    const took = this.runtime.clock.monotonic() - startedAt;
-    if (code === undefined) method.measures.succeeded(took);
-    else method.measures.failed(code, took);
+    try {
+      const code = this.#responses.answer(invocation, error, result);
+      const took = this.runtime.clock.monotonic() - startedAt;
+      if (code === undefined) method.measures.succeeded(took);
+      else method.measures.failed(code, took);
+    } catch (fault) {
+      // Whatever is wrong with an answer, its turn is for those that wait, and stop() does not wait for it.
+      this.runtime.logger.error(`${this.service} could not end a call`, { error: fault });
+    }
   }
 
   /** Ends a call early, for a reason that its handler is told if it has begun. */

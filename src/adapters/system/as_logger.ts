@@ -46,19 +46,19 @@ class Adapted implements Logger {
   }
 
   debug(message: string, fields?: LogFields): void {
-    this.#to.debug(...this.#arguments(message, fields));
+    return this.#to.debug(...this.#arguments(message, fields));
   }
 
   info(message: string, fields?: LogFields): void {
-    this.#to.info(...this.#arguments(message, fields));
+    return this.#to.info(...this.#arguments(message, fields));
   }
 
   warn(message: string, fields?: LogFields): void {
-    this.#to.warn(...this.#arguments(message, fields));
+    return this.#to.warn(...this.#arguments(message, fields));
   }
 
   error(message: string, fields?: LogFields): void {
-    this.#to.error(...this.#arguments(message, fields));
+    return this.#to.error(...this.#arguments(message, fields));
   }
 
   with(fields: LogFields): Logger {
