@@ -166,6 +166,7 @@ export function answerError(
     sent: !refused,
     ...(refused ? { refused } : {}),
     ...(idempotent ? { idempotent } : {}),
+    ...(messaging.header(message, HEADER.errorDataDropped) === "1" ? { dataDropped: true } : {}),
   };
   switch (code) {
     case "INVALID_REQUEST":

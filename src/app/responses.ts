@@ -10,8 +10,8 @@ import type { Replies } from "./replies.ts";
 import { codecOf, encodeResponse, type Runtime } from "./runtime.ts";
 
 const MAX_ERROR_DATA = 64 * 1024;
-/** The text of an error whose own does not fit a message. */
-const SHORTENED = "The error is too large to be sent";
+/** The text of an error whose own does not fit a message, or has no encoding. */
+const SHORTENED = "The error is too large to be sent, or has no encoding";
 const MAX_ERROR_TEXT = 4 * 1024;
 
 /** Writes the answers of one service. */
@@ -45,7 +45,7 @@ export class Responses {
       invocation.log.error(`${this.#name(invocation)} failed`, { error });
     }
     if (reply !== undefined && reply !== "") {
-      const headers = errorHeaders(error, code);
+      const headers = this.#errorHeaders(error, code, this.#name(invocation));
       if (!invocation.begun) headers[HEADER.refused] = "1";
       if (invocation.method.handler.options.idempotent === true) headers[HEADER.idempotent] = "1";
       this.#sendError(reply, codec, this.#response(invocation, null, error), headers, expiresAt);
@@ -78,7 +78,8 @@ export class Responses {
       result: null,
       error: errorText(error),
     };
-    const headers = { ...errorHeaders(error, "INVALID_REQUEST"), [HEADER.refused]: "1" };
+    const headers = this.#errorHeaders(error, "INVALID_REQUEST", this.#service);
+    headers[HEADER.refused] = "1";
     // An answer that names no request is not sent again: after an outage it could end another one.
     const expiresAt = response.correlationId === null ? 0 : clock.monotonic() + DEFAULT_TIMEOUT_MS;
     this.#sendError(message.reply, codec, response, headers, expiresAt);
@@ -94,15 +95,33 @@ export class Responses {
     try {
       this.#replies.send(reply, encodeResponse(codec, response), headers, expiresAt);
     } catch (error) {
-      if (AegisError.is(error, "PAYLOAD_TOO_LARGE") && response.error !== SHORTENED) {
-        // Better an error without its data and text than a caller that waits for it in vain.
-        const { [HEADER.errorData]: data, ...rest } = headers;
-        const error = data === undefined ? SHORTENED : response.error;
-        this.#sendError(reply, codec, { ...response, error }, rest, expiresAt);
-        return;
-      }
-      this.#runtime.logger.error(`${this.#service} could not answer`, { error });
+      // Better an error without its data, or its text, than a caller that waits for it in vain.
+      const { [HEADER.errorData]: data, ...rest } = headers;
+      if (data !== undefined) {
+        const kept = { ...rest, [HEADER.errorDataDropped]: "1" };
+        this.#runtime.logger.warn(`${this.#service} sends an error without its data`, { error });
+        this.#sendError(reply, codec, response, kept, expiresAt);
+      } else if (response.error !== SHORTENED) {
+        this.#sendError(reply, codec, { ...response, error: SHORTENED }, rest, expiresAt);
+      } else this.#runtime.logger.error(`${this.#service} could not answer`, { error });
     }
+  }
+
+  /** What of an error travels in headers. What cannot is told to both sides. */
+  #errorHeaders(error: unknown, code: string, name: string): Record<string, string> {
+    const headers: Record<string, string> = { [HEADER.errorCode]: headerCode(code) };
+    const data = dataOf(error);
+    if (data === undefined) return headers;
+    const json = headerJson(data, MAX_ERROR_DATA);
+    if (json !== undefined) headers[HEADER.errorData] = json;
+    else {
+      headers[HEADER.errorDataDropped] = "1";
+      this.#runtime.logger.warn(
+        `The data of an error of ${name} cannot be sent: they have no JSON form, or one of over ${MAX_ERROR_DATA} characters`,
+        { code },
+      );
+    }
+    return headers;
   }
 
   #response({ request }: Invocation, result: unknown, error: unknown): RpcResponse {
@@ -135,13 +154,6 @@ function codeOf(error: unknown): string {
   }
 }
 
-function errorHeaders(error: unknown, code: string): Record<string, string> {
-  const headers: Record<string, string> = { [HEADER.errorCode]: headerCode(code) };
-  const json = headerJson(dataOf(error), MAX_ERROR_DATA);
-  if (json !== undefined) headers[HEADER.errorData] = json;
-  return headers;
-}
-
 /** What an error gives along. By shape: the error may come from another copy of this package. */
 function dataOf(error: unknown): unknown {
   try {
@@ -166,5 +178,6 @@ function errorText(error: unknown): string {
     text = "The handler threw something that cannot be shown";
   }
   return text.split("\n").filter((line) => !/^\s*at\s.+[:(]/.test(line)).join("\n")
-    .slice(0, MAX_ERROR_TEXT);
+    // Half a surrogate pair, of the text itself or of the cut, has no encoding in UTF-8.
+    .slice(0, MAX_ERROR_TEXT).toWellFormed();
 }

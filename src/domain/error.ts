@@ -82,6 +82,10 @@ export class AegisError extends Error {
 /**
  * A handler's own error. Thrown in a handler, it arrives at the caller with its code, message and data.
  *
+ * The data travel as JSON in ASCII of at most 65,536 characters, and with the whole message within the server's
+ * `max_payload`. Data that are larger or have no JSON form, such as a cycle or a `bigint`, do not arrive: the service
+ * logs a warning, and at the caller `details.dataDropped` is true. Of the message 4,096 characters arrive.
+ *
  * @example
  * ```ts
  * import { RpcError } from "@aegis/sdk";
@@ -101,7 +105,7 @@ export class RpcError extends AegisError {
   /** What the handler gave along, as JSON. */
   readonly data: unknown;
 
-  /** Makes an error that crosses to the caller. `data` must have a JSON form. */
+  /** Makes an error that crosses to the caller. `data` must have a JSON form, of at most 65,536 characters in ASCII. */
   constructor(code: string, message: string, data?: unknown, options?: ErrorOptions) {
     super(code, message, options);
     this.data = data;

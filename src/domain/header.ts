@@ -12,6 +12,8 @@ export const HEADER = {
   errorCode: "aegis-error-code",
   /** Its data or issues, as JSON in ASCII. */
   errorData: "aegis-error-data",
+  /** On an error: it had data that could not go along. */
+  errorDataDropped: "aegis-error-data-dropped",
   /** On an error: the handler was not run, so that the call may go elsewhere. */
   refused: "aegis-refused",
   /** On an error: the method may be called again, whatever became of this call. */
@@ -81,7 +83,7 @@ export function headerJson(value: unknown, maxLength: number): string | undefine
     // It gives undefined for undefined, functions and symbols.
     text = JSON.stringify(value);
   } catch {
-    // A cycle or a bigint: the error goes without its data rather than not at all.
+    // A cycle or a bigint: the error goes without its data, and says so, rather than not at all.
     return undefined;
   }
   if (text === undefined) return undefined;

@@ -59,6 +59,10 @@ for (
     const error = await errorOf(createClient({ bus: buses.client }).call("users", "fail"));
     ok(error instanceof RpcError);
     deepStrictEqual([error.code, error.message, error.data], ["EMAIL_TAKEN", "taken", undefined]);
+    strictEqual(error.details.dataDropped, true);
+    const warnings = buses.logs.filter(({ level }) => level === "warn");
+    strictEqual(warnings.length, 1);
+    ok(warnings[0]!.message.includes("users.fail"), warnings[0]!.message);
   });
 }
 
