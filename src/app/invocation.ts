@@ -18,8 +18,10 @@ export class Invocation implements Context, Expiring, Waiter, Origin {
   wheelNext: Expiring | undefined = undefined;
   /** Whether it was answered, or nobody waits for an answer any more. */
   ended = false;
-  /** Whether its handler was called. */
+  /** Whether its turn has come, and what runs handlers has it. */
   begun = false;
+  /** Whether it was refused in its turn: its parameters are not valid, or they were checked for too long. */
+  refused = false;
   /** Whether it has a turn at its method's limiter to give back. */
   holdsTurn = false;
   readonly method: Method;

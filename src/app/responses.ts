@@ -46,7 +46,7 @@ export class Responses {
     }
     if (reply !== undefined && reply !== "") {
       const headers = this.#errorHeaders(error, code, this.#name(invocation));
-      if (!invocation.begun) headers[HEADER.refused] = "1";
+      if (!invocation.begun || invocation.refused) headers[HEADER.refused] = "1";
       if (invocation.method.handler.options.idempotent === true) headers[HEADER.idempotent] = "1";
       this.#sendError(reply, codec, this.#response(invocation, null, error), headers, expiresAt);
     }

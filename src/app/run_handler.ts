@@ -63,7 +63,7 @@ function checkParams(invocation: Invocation, middleware: readonly ServerMiddlewa
 
 /** Ends a call before its handler: the answer says that it was not run. */
 function refuse(invocation: Invocation, error: unknown): never {
-  invocation.begun = false;
+  invocation.refused = true;
   throw error;
 }
 
