@@ -72,6 +72,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "routes.ts",
     "rpc.ts",
     "run_handler.ts",
+    "start_error.ts",
     "stopping.ts",
   ],
   event: ["event.ts"],

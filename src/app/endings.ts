@@ -22,6 +22,14 @@ export function busyError(invocation: Invocation): AegisError {
   );
 }
 
+/** The instance stops before its turn came. */
+export function handedBackError(invocation: Invocation): AegisError {
+  return new UnavailableError(
+    `${nameOf(invocation)} was not begun: the instance stops; another one may take the call`,
+    { details: { sent: false } },
+  );
+}
+
 /** The instance stops and waits no longer for it. */
 export function abortedError(invocation: Invocation): AegisError {
   return new UnavailableError(

@@ -6,7 +6,13 @@ import type { Message } from "../ports/messaging.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Call, Origin } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
-import { abortedError, busyError, expiredError, takenBackError } from "./endings.ts";
+import {
+  abortedError,
+  busyError,
+  expiredError,
+  handedBackError,
+  takenBackError,
+} from "./endings.ts";
 import { Intake } from "./intake.ts";
 import { Invocation } from "./invocation.ts";
 import { type Limiter, limiterOf } from "./limiter.ts";
@@ -93,6 +99,15 @@ export class Responder {
     return this.#inFlight === 0
       ? Promise.resolve()
       : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Refuses what waits for its turn: its callers go to another instance. */
+  handBack(): void {
+    for (const invocation of this.#deadlines.entries()) {
+      // One that ends may have passed its turn on.
+      if (invocation.begun || invocation.ended) continue;
+      this.#stop(invocation, handedBackError(invocation));
+    }
   }
 
   /** Aborts what is still in flight: its callers hear that the service has stopped. */

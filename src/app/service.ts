@@ -9,7 +9,8 @@ import type { Call, Typed } from "./context.ts";
 import { Responder } from "./responder.ts";
 import type { RpcHandler } from "./rpc.ts";
 import type { Runtime } from "./runtime.ts";
-import { Stopping } from "./stopping.ts";
+import { startError } from "./start_error.ts";
+import { LEAST_MS, Stopping } from "./stopping.ts";
 import {
   checkServiceOptions,
   type ServiceHealth,
@@ -44,9 +45,10 @@ export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHa
    */
   start(): Promise<void>;
   /**
-   * Stops it without losing a call: takes no more, finishes what was taken, and aborts what runs longer than
-   * `graceMs`. Answers that wait for the bus to come back go out before, if it does within that time. Calling it again
-   * waits for the same stop.
+   * Stops it without losing a call: takes no more, hands back what waits for its turn, whose callers go to another
+   * instance, finishes what runs, and aborts what runs longer than `graceMs`. Answers that wait for the bus to come back
+   * go out before, if it does within that time. Hooks have the same time, and half a second at least. Calling it again
+   * waits for the same stop; `stop({ graceMs: 0 })` cuts that short.
    */
   stop(options?: StopOptions): Promise<void>;
   /** How it is doing. It never rejects. */
@@ -197,12 +199,11 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     const { transport, logger, clock } = this.#runtime;
     this.#status = "starting";
     try {
-      await hooks?.onStart?.();
-      this.#responder.open((error) => this.#refused(error));
-      await transport.messaging.flush();
+      await this.#started(hooks?.onStart?.());
+      await this.#started(this.#serve());
       if (this.#error !== undefined) throw this.#error;
       this.#startedAt = clock.monotonic();
-      await hooks?.onStarted?.();
+      await this.#started(hooks?.onStarted?.());
     } catch (error) {
       this.#status = "failed";
       await this.#ending.close().catch((cause) =>
@@ -222,7 +223,23 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     if (transport.status === "closed") this.#abandon();
   }
 
+  /** Waits for a step of the start. @throws {ClosedError} when a stop waits no longer for it. */
+  async #started(step: void | Promise<void>): Promise<void> {
+    if (await this.#ending.within(Promise.resolve(step), LEAST_MS)) return;
+    throw new ClosedError(`Cannot start ${this.name}: it was stopped meanwhile`);
+  }
+
+  async #serve(): Promise<void> {
+    try {
+      this.#responder.open((error) => this.#refused(error));
+      await this.#runtime.transport.messaging.flush();
+    } catch (error) {
+      throw startError(this.name, error);
+    }
+  }
+
   async #stop(graceMs: number): Promise<void> {
+    this.#ending.begin(graceMs);
     // A start that is under way ends first; whether it failed is for whoever awaits it.
     await this.#starting?.catch(() => undefined);
     if (this.#status !== "started") {
@@ -233,22 +250,24 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
       return;
     }
     this.#status = "stopping";
-    const { hooks } = this.#options;
-    const { logger, clock } = this.#runtime;
-    const end = clock.monotonic() + graceMs;
+    const { logger } = this.#runtime;
     logger.info(`${this.name} is stopping`, {
       instance: this.instanceId,
       inFlight: this.#responder.inFlight,
     });
-    try {
-      await hooks?.onStop?.();
-    } catch (error) {
-      logger.error(`The onStop hook of ${this.name} failed`, { error });
-    }
-    await this.#ending.run(end);
+    await this.#hook("onStop").catch((error) =>
+      logger.error(`The onStop hook of ${this.name} failed`, { error })
+    );
+    await this.#ending.run();
     this.#status = "stopped";
     logger.info(`${this.name} has stopped`, { instance: this.instanceId });
-    await hooks?.onStopped?.();
+    await this.#hook("onStopped");
+  }
+
+  async #hook(name: "onStop" | "onStopped"): Promise<void> {
+    const run = async (): Promise<void> => await this.#options.hooks?.[name]?.();
+    if (await this.#ending.within(run(), LEAST_MS)) return;
+    this.#runtime.logger.warn(`The ${name} hook of ${this.name} takes too long: it is left alone`);
   }
 
   /** Stops, since the bus was closed under it and nobody can be answered any more. */
@@ -261,6 +280,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
   }
 
   #over(): void {
+    this.#ending.finish();
     this.#unsubscribe?.();
     this.#end();
   }

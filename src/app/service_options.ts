@@ -16,7 +16,10 @@ export type ServiceStatus =
   | "stopped"
   | "failed";
 
-/** What runs as a service starts and stops. A hook of the start that throws makes the start fail. */
+/**
+ * What runs as a service starts and stops. A hook of the start that throws makes the start fail. A hook of the stop has
+ * the `graceMs` of that, and half a second at least, and is left alone when it takes longer.
+ */
 export interface ServiceHooks {
   /** Before the first handler is live. */
   readonly onStart?: () => void | Promise<void>;
@@ -50,7 +53,10 @@ export interface ServiceOptions<Handlers extends readonly RpcHandler[] = readonl
 
 /** Options of `service.stop()`. */
 export interface StopOptions {
-  /** How long handlers may go on before they are aborted, and answers wait for the bus to come back, in milliseconds. @default {30000} */
+  /**
+   * How long handlers and hooks may go on before they are aborted or left alone, and answers wait for the bus to come
+   * back, in milliseconds. @default {30000}
+   */
   readonly graceMs?: number;
 }
 

@@ -9,32 +9,39 @@ import { arrived, both, errorOf, hang, until } from "./buses.ts";
 
 const hello = rpc("hello", () => "hello");
 
-both("stop() waits for what runs and for what waits, and answers all of it", async (buses) => {
+both("stop() waits for what runs, and hands back what waits for its turn", async (buses) => {
   const gate = Promise.withResolvers<void>();
-  let running = 0;
+  const ran: unknown[] = [];
   const service = await buses.serve("shop", [
     rpc("work", { concurrency: 2 }, async (params) => {
-      running++;
+      ran.push((params as { n: number }).n);
       await gate.promise;
       return params;
     }),
   ]);
   const caller = createClient({ bus: buses.client });
-  const calls = Array.from({ length: 6 }, (_, n) => caller.call("shop", "work", { n }));
-  await until(() => running === 2);
+  const call = (n: number) => caller.call("shop", "work", { n }, { retry: false });
+  const running = [call(0), call(1)];
+  await until(() => ran.length === 2);
+  const waiting = Array.from({ length: 4 }, (_, n) => errorOf(call(2 + n)));
+  await arrived(buses);
+  strictEqual((await service.health()).inFlight, 6);
   let stopped = false;
   const stopping = service.stop().then(() => stopped = true);
-  // It takes no more while it finishes what it has.
-  let code: unknown;
-  while (code !== "SERVICE_UNAVAILABLE") {
-    const error = await errorOf(caller.call("shop", "work", {}, { timeoutMs: 30, retry: false }));
-    code = (error as RpcError).code;
+  // They hear of it at once, not when those before them are done.
+  for (const error of await Promise.all(waiting)) {
+    ok(error instanceof UnavailableError, String(error));
+    deepStrictEqual([error.details.sent, error.details.refused], [false, true]);
+    ok(error.message.includes("shop.work was not begun"), error.message);
   }
-  deepStrictEqual([service.status, stopped], ["stopping", false]);
+  strictEqual((await service.health()).inFlight, 2);
+  // It takes no more while it finishes what it has.
+  const late = await errorOf(call(9)) as RpcError;
+  deepStrictEqual([late.code, service.status, stopped], ["SERVICE_UNAVAILABLE", "stopping", false]);
   gate.resolve();
-  deepStrictEqual(await Promise.all(calls), Array.from({ length: 6 }, (_, n) => ({ n })));
+  deepStrictEqual(await Promise.all(running), [{ n: 0 }, { n: 1 }]);
   await stopping;
-  strictEqual(service.status, "stopped");
+  deepStrictEqual([service.status, ran], ["stopped", [0, 1]]);
 });
 
 both("stop() aborts what runs longer than graceMs", async ({ client, serve }) => {
@@ -75,21 +82,33 @@ both("stop() does not wait for ever for a handler that does not listen", async (
   ok(await calling instanceof UnavailableError);
 });
 
-both("a call that waited when its instance stopped goes to another one", async (buses) => {
+both("calls that wait when their instance stops go to another one at once", async (buses) => {
   const gate = Promise.withResolvers<void>();
-  const stopping = await buses.serve("shop", [
-    rpc("work", { concurrency: 1 }, () => gate.promise),
-  ], { instanceId: "old" });
+  const work = rpc("work", { concurrency: 1 }, async () => {
+    await gate.promise;
+    return "old";
+  });
+  const other = rpc("other", async () => {
+    await gate.promise;
+    return "old";
+  });
+  const old = await buses.serve("shop", [work, other], { instanceId: "old", concurrency: 2 });
   const caller = createClient({ bus: buses.client });
-  const running = errorOf(caller.call("shop", "work"));
+  const running = [caller.call("shop", "work"), caller.call("shop", "other")];
   await arrived(buses);
-  const waiting = caller.call("shop", "work");
+  // In the queue of the method, and in that of the service.
+  const waiting = [
+    ...Array.from({ length: 5 }, () => caller.call("shop", "work")),
+    ...Array.from({ length: 5 }, () => caller.call("shop", "other")),
+  ];
   await arrived(buses);
-  await buses.serve("shop", [rpc("work", () => "new")], { instanceId: "new" });
-  await stopping.stop({ graceMs: 0 });
+  await buses.serve("shop", [rpc("work", () => "new"), rpc("other", () => "new")]);
+  const stopping = old.stop();
+  deepStrictEqual(await Promise.all(waiting), Array(10).fill("new"));
+  strictEqual(old.status, "stopping");
   gate.resolve();
-  await running;
-  strictEqual(await waiting, "new");
+  deepStrictEqual(await Promise.all(running), ["old", "old"]);
+  await stopping;
 });
 
 both("stop() can be called again, and waits for the same stop", async ({ client, serve }) => {

@@ -170,3 +170,17 @@ for (const graceMs of [0, 600]) {
     strictEqual(service.status, "stopped");
   });
 }
+
+test("a second stop() waits no longer for a server that stands still", async () => {
+  await using server = await startNatsServer({ jetstream: false });
+  await using bus = await connect({ servers: server.url, logger });
+  const service = await serve(bus);
+  server.suspend();
+  const first = service.stop();
+  await pause(50);
+  const started = performance.now();
+  await within(8_000, "stop()", Promise.all([first, service.stop({ graceMs: 0 })]));
+  const ms = performance.now() - started;
+  server.resume();
+  ok(ms < 1_500 + SLACK_MS, `${ms} ms`);
+});

@@ -28,12 +28,18 @@ async function until(what: string, met: () => boolean, ms = 10_000): Promise<voi
 /** An instance with a connection of its own, as a process of its own has. */
 interface Instance extends AsyncDisposable {
   readonly service: Service;
+  /** How many calls it handed back. */
+  handedBack(): number;
   stop(): Promise<void>;
 }
 
-async function startInstance(url: string, handlerMs: () => number): Promise<Instance> {
+async function startInstance(
+  url: string,
+  handlerMs: () => number,
+  concurrency = Infinity,
+): Promise<Instance> {
   const bus: Bus = await connect({ servers: url, logger });
-  const work = rpc("work", async (params, ctx) => {
+  const work = rpc("work", { concurrency }, async (params, ctx) => {
     const { n } = params as { n: number };
     const ms = handlerMs();
     if (ms > 0) await pause(ms);
@@ -45,7 +51,11 @@ async function startInstance(url: string, handlerMs: () => number): Promise<Inst
     await service.stop();
     await bus.close();
   };
-  return { service, stop, [Symbol.asyncDispose]: stop };
+  const handedBack = (): number => {
+    const text = bus.metrics.prometheus();
+    return Number(/server_calls_total\{.*"SERVICE_UNAVAILABLE".*\} (\d+)/.exec(text)?.[1] ?? 0);
+  };
+  return { service, handedBack, stop, [Symbol.asyncDispose]: stop };
 }
 
 interface Load extends AsyncDisposable {
@@ -126,6 +136,30 @@ for (const { name, handlerMs, width, rounds } of KINDS) {
     strictEqual(calls.by.size, 3 + rounds * 3);
   });
 }
+
+test("instances of concurrency 1 restarted under load hand back what waits, and fail no call", async () => {
+  await using server = await startNatsServer({ jetstream: false });
+  const start = () => startInstance(server.url, () => 5 + Math.random() * 15, 1);
+  let instances: readonly Instance[] = await Promise.all([start(), start(), start()]);
+  // As many as one instance lets run and wait, so that none is turned away as one too many.
+  await using calls = await load(server.url, 1, 10);
+  let handedBack = 0;
+  for (let round = 0; round < 12; round++) {
+    await pause(100);
+    const index = round % instances.length;
+    const stopped = instances[index]!;
+    const started = performance.now();
+    await stopped.stop();
+    // It waits for the one that runs, and not for the queue.
+    ok(performance.now() - started < 1_000);
+    handedBack += stopped.handedBack();
+    instances = instances.with(index, await start());
+  }
+  await calls.end();
+  await Promise.all(instances.map((instance) => instance.stop()));
+  strictEqual(calls.failures.join("\n"), "");
+  ok(handedBack >= 5, `${handedBack} were handed back`);
+});
 
 test("one of two instances restarted with no pause between under load fails no call", async () => {
   await using server = await startNatsServer({ jetstream: false });
