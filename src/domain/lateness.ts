@@ -5,6 +5,23 @@ const MAX_SENDERS = 10_000;
 /** Clocks are read in whole milliseconds, and one after the other. */
 const SLACK_MS = 5;
 
+/** A time in which a process did not listen, in milliseconds. */
+export interface Standstill {
+  /** When it began, on a clock of one's own: what tells it from another one. */
+  readonly since: number;
+  /** How long it was at least. */
+  readonly least: number;
+  /** How long it was at most. */
+  readonly most: number;
+}
+
+/** What is known of a sender's clock: the smallest difference, and what it was before the standstill that began then. */
+interface Known {
+  offset: number;
+  before: number;
+  since: number;
+}
+
 /**
  * Estimates for how long a message waited between its sending and now.
  *
@@ -14,8 +31,8 @@ const SLACK_MS = 5;
  * sender's clock that is set back cannot make its messages look late.
  */
 export class Lateness {
-  #offsets = new Map<string, number>();
-  #previous = new Map<string, number>();
+  #senders = new Map<string, Known>();
+  #previous = new Map<string, Known>();
   #rotateAt: number | undefined;
 
   /**
@@ -24,27 +41,34 @@ export class Lateness {
    * @param sender Whose clock `sentAt` was read on.
    * @param sentAt When it was sent, in milliseconds since the epoch, on that clock.
    * @param now The same moment as now on the local clock.
-   * @param unheard For how long at most this process had not been listening, in milliseconds.
+   * @param standstill The time in which this process had not listened, which it had not heard the message for.
    */
-  observe(sender: string, sentAt: number, now: number, unheard: number): number {
+  observe(sender: string, sentAt: number, now: number, standstill: Standstill): number {
+    const { since, least, most } = standstill;
     if (
-      this.#rotateAt === undefined || now >= this.#rotateAt || this.#offsets.size >= MAX_SENDERS
+      this.#rotateAt === undefined || now >= this.#rotateAt || this.#senders.size >= MAX_SENDERS
     ) {
-      this.#previous = this.#offsets;
-      this.#offsets = new Map();
+      this.#previous = this.#senders;
+      this.#senders = new Map();
       this.#rotateAt = now + WINDOW_MS;
     }
     const offset = now - sentAt;
-    const known = Math.min(
-      this.#offsets.get(sender) ?? Infinity,
-      this.#previous.get(sender) ?? Infinity,
-    );
     // Of this window alone: what an earlier one saw must be forgotten, or a clock that was set back looks late for good.
-    this.#offsets.set(sender, Math.min(this.#offsets.get(sender) ?? Infinity, offset));
+    let seen = this.#senders.get(sender);
+    if (seen === undefined) {
+      seen = { offset: Infinity, before: Infinity, since };
+      this.#senders.set(sender, seen);
+    } else if (seen.since !== since) {
+      seen.before = seen.offset;
+      seen.since = since;
+    }
+    seen.offset = Math.min(seen.offset, offset);
+    // What came in the same standstill tells nothing: all of it may have waited.
+    const known = Math.min(seen.before, this.#previous.get(sender)?.offset ?? Infinity);
     // Of a sender never heard before only this is known: clocks that agree, or a difference that waiting cannot explain.
     if (known === Infinity) {
-      return offset >= 0 && offset <= unheard + SLACK_MS ? Math.min(offset, unheard) : 0;
+      return offset >= 0 && offset <= most + SLACK_MS ? Math.min(offset, least) : 0;
     }
-    return Math.min(Math.max(0, offset - known), unheard);
+    return Math.min(Math.max(0, offset - known), least);
   }
 }

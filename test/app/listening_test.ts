@@ -1,0 +1,163 @@
+// Listening: a process that stood still looks at the age of what it hears then, and a quiet one does not.
+
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { test } from "node:test";
+import { createClient, rpc } from "../../mod.ts";
+import { Listening } from "../../src/app/listening.ts";
+import type { Runtime } from "../../src/app/runtime.ts";
+import type { RpcRequest } from "../../src/domain/message.ts";
+import { arrived, ask, both, requestText } from "./buses.ts";
+
+function block(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end;);
+}
+
+both("a quiet service takes a request whose sender's clock is behind", async (buses) => {
+  await buses.serve("shop", [rpc("hello", () => "hello")]);
+  const answers: boolean[] = [];
+  for (let n = 0; n < 10; n++) {
+    // A sender that was never heard before, while the service is quiet; its clock is 100 ms behind, and it waits for 50 ms.
+    const wire = await buses.wire();
+    await new Promise((resolve) => setTimeout(resolve, 105 + 10 * n));
+    const { text } = await ask(
+      wire,
+      "rpc.shop.hello",
+      requestText("hello", {}, { timeout: 0.05 }),
+      { "aegis-deadline": String(Date.now() - 100 + 50) },
+    );
+    answers.push(JSON.parse(text).success);
+  }
+  // A machine that is busy with other work may really stand still once.
+  ok(answers.filter((success) => !success).length <= 1, answers.join());
+});
+
+both(
+  "of what waited while the process stood still, nothing is run whose time is over",
+  async (buses) => {
+    const ran: number[] = [];
+    await buses.serve("shop", [
+      rpc("run", (params) => void ran.push((params as { n: number }).n)),
+      rpc("block", () => block(250)),
+    ]);
+    const { call } = createClient({ bus: buses.client });
+    await call("shop", "run", { n: 0 });
+    const blocking = call("shop", "block");
+    const sent = Array.from(
+      { length: 50 },
+      (_, n) =>
+        call("shop", "run", { n: n + 1 }, { timeoutMs: n % 5 === 0 ? 4_000 : 60 }).catch(() => {}),
+    );
+    await Promise.all([blocking, ...sent]);
+    await arrived(buses);
+    // Those that can wait, and no other.
+    deepStrictEqual(ran, [0, 1, 6, 11, 16, 21, 26, 31, 36, 41, 46]);
+  },
+);
+
+/** A process that listens, in which time passes by hand: `live` fires the timer when it is due, `stand` does not. */
+function listener() {
+  let now = 0;
+  let timer: { at: number; run: () => void } | undefined;
+  const clock = {
+    now: () => 1e12 + now,
+    monotonic: () => now,
+    setTimer(ms: number, run: () => void) {
+      const own = timer = { at: now + ms, run };
+      return { cancel: () => void (timer = timer === own ? undefined : timer) };
+    },
+  };
+  const messaging = { header: (message: unknown) => (message as { deadline: string }).deadline };
+  const runtime = { clock, transport: { status: "connected", messaging } };
+  const listening = new Listening(runtime as unknown as Runtime);
+  const fire = (): void => {
+    const due = timer!;
+    timer = undefined;
+    due.run();
+  };
+  return {
+    listening,
+    live(ms: number): void {
+      for (const end = now + ms; now < end;) {
+        if (timer !== undefined && timer.at <= end) {
+          now = Math.max(now, timer.at);
+          fire();
+        } else now = end;
+      }
+    },
+    stand: (ms: number) => void (now += ms),
+    fire,
+    isSet: () => timer !== undefined,
+    /** The age of a request that was sent `ago` milliseconds before it is heard, by the clocks. */
+    age(ago: number, sender = "a"): number {
+      const message = { reply: `${sender}.1`, deadline: String(clock.now() - ago + 1_000) };
+      return listening.age(message as never, { timeoutMs: 1_000 } as RpcRequest, now);
+    },
+  };
+}
+
+test("however long nothing came, what comes then has not waited, whatever the clocks say", () => {
+  for (let quiet = 1; quiet < 1_000; quiet += 7) {
+    const { listening, live, age } = listener();
+    listening.start();
+    live(quiet);
+    strictEqual(age(100), 0, `after ${quiet} ms`);
+    live(quiet / 3);
+    strictEqual(age(100), 0);
+  }
+});
+
+for (const timerFirst of [false, true]) {
+  test(
+    `what waited for a process that stood still is as old as it is, the timer ${
+      timerFirst ? "before" : "after"
+    } it`,
+    () => {
+      const { listening, live, stand, fire, age } = listener();
+      listening.start();
+      live(1_000);
+      age(0);
+      live(20);
+      stand(300);
+      if (timerFirst) fire();
+      // All of them, not the first alone; at most the timer's period is not counted.
+      for (const sender of ["a", "b", "c"]) {
+        const old = age(300, sender);
+        ok(old >= 270 && old <= 300, `${sender}: ${old}`);
+      }
+      strictEqual(age(0, "d"), 0);
+      if (!timerFirst) fire();
+      live(100);
+      strictEqual(age(100, "e"), 0, "what comes later did not wait");
+    },
+  );
+}
+
+test("one that is a little late has not stood still", () => {
+  const { listening, live, stand, age } = listener();
+  listening.start();
+  live(1_000);
+  stand(115);
+  strictEqual(age(115), 0);
+});
+
+test("several standstills in one turn count together", () => {
+  const { listening, live, stand, age } = listener();
+  listening.start();
+  live(1_000);
+  age(0);
+  live(20);
+  stand(100);
+  ok(age(100, "a") >= 80);
+  stand(100);
+  ok(age(200, "b") >= 180);
+});
+
+test("a request that comes after the last service has stopped sets no timer", () => {
+  const { listening, live, stand, age, isSet } = listener();
+  listening.start();
+  live(1_000);
+  listening.stop();
+  stand(50);
+  age(0);
+  strictEqual(isSet(), false);
+});
