@@ -56,6 +56,7 @@ const SHARED: Readonly<Record<string, string>> = {
 const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
   rpc: [
     "answer.ts",
+    "by_id.ts",
     "call_options.ts",
     "caller.ts",
     "endings.ts",

@@ -4,6 +4,7 @@ import { type AegisError, ValidationError } from "../domain/error.ts";
 import type { RpcRequest } from "../domain/message.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Codec } from "../ports/codec.ts";
+import { ById } from "./by_id.ts";
 import type { Call, Origin } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
@@ -46,6 +47,7 @@ export class Responder {
   readonly #options: ResponderOptions;
   readonly #methods = new Map<string, Method>();
   readonly #deadlines: Deadlines<Invocation>;
+  readonly #byId = new ById(() => this.#deadlines.entries());
   readonly #responses: Responses;
   readonly #listening: Listening;
   readonly #shared: Limiter | undefined;
@@ -153,6 +155,7 @@ export class Responder {
     this.#inFlight++;
     if (budget <= 0) return this.#expire(invocation);
     this.#deadlines.add(invocation);
+    this.#byId.add(invocation);
     const entered = method.limiter?.enter(invocation) ?? "run";
     if (entered === "run") this.execute(invocation);
     else if (entered === "busy") this.#busy(invocation);
@@ -248,9 +251,7 @@ export class Responder {
   }
 
   #cancel(message: Message): void {
-    // A look through all that run: calls are taken back seldom, and keeping them by id would cost every call.
-    const id = new TextDecoder().decode(message.data);
-    const invocation = this.#deadlines.entries().find(({ request }) => request.messageId === id);
+    const invocation = this.#byId.find(message.ascii ?? new TextDecoder().decode(message.data));
     if (invocation !== undefined) this.#stop(invocation, takenBackError(invocation));
   }
 
