@@ -70,9 +70,15 @@ export function runThrough<Call>(
   call: Call,
   last: () => Promise<unknown>,
 ): Promise<unknown> {
-  const step = async (index: number): Promise<unknown> => {
+  // No async function: each would be one of the ten frames of a stack, of which the caller's own may be the last.
+  const step = (index: number): Promise<unknown> => {
     const current = middleware[index];
-    return await (current === undefined ? last() : current(call, () => step(index + 1)));
+    if (current === undefined) return last();
+    try {
+      return Promise.resolve(current(call, () => step(index + 1)));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   };
   return step(0);
 }

@@ -2,8 +2,11 @@
 
 const WINDOW_MS = 60_000;
 const MAX_SENDERS = 10_000;
-/** Clocks are read in whole milliseconds, and one after the other. */
-const SLACK_MS = 5;
+/**
+ * Clocks are read in whole milliseconds, and one after the other; and what came just before a standstill has waited in the
+ * process's own queues for as long as is not called one.
+ */
+const SLACK_MS = 25;
 
 /** A time in which a process did not listen, in milliseconds. */
 export interface Standstill {
