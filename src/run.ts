@@ -67,7 +67,8 @@ export async function run(...services: readonly Runnable[]): Promise<void> {
       started.push(service);
     }
   } catch (error) {
-    await stop();
+    // What went wrong first says why; that a service then does not stop in order either may follow from it.
+    await stop().catch(() => undefined);
     throw error;
   }
   await Promise.race([woken, Promise.all(started.map(whenStopped))]);

@@ -81,3 +81,22 @@ test("run() of what does not say when it stops goes by where it stands", async (
     }),
   );
 });
+
+test("run() rejects with the error of the start, also when a service that had started does not stop", async () => {
+  const stopped: string[] = [];
+  const service = (name: string, start?: Error, stop?: Error) => ({
+    status: "initializing",
+    start: () => start === undefined ? Promise.resolve() : Promise.reject(start),
+    stop: () => {
+      stopped.push(name);
+      return stop === undefined ? Promise.resolve() : Promise.reject(stop);
+    },
+  });
+  const services = [
+    service("a"),
+    service("b", undefined, new Error("it does not stop")),
+    service("c", new Error("it does not start")),
+  ];
+  await rejects(within(2_000, run(...services)), /it does not start/);
+  deepStrictEqual(stopped, ["b", "a"]);
+});
