@@ -38,8 +38,14 @@ export interface Entry {
   readonly codecs: readonly Codec[];
 }
 
-/** The kind in use: nats-core keeps its transport in one variable of its module, which every reconnect reads again. */
+/**
+ * The kind in use since a connection was made: nats-core keeps its transport in one variable of its module, which every
+ * reconnect reads again.
+ */
 let dialled: TransportKind | undefined;
+/** The kind of the connections that are just being made, which read it too, and their number. */
+let dialling: TransportKind | undefined;
+let dials = 0;
 
 /** The `connect()` of an entry. */
 export function createConnect(entry: Entry): (options?: ConnectOptions) => Promise<Bus> {
@@ -108,12 +114,22 @@ async function dial(
   resolved: ResolvedConnectOptions,
   logger: Logger,
 ): Promise<Transport> {
-  if (dialled !== undefined && dialled !== kind) {
+  const inUse = dialled ?? dialling;
+  if (inUse !== undefined && inUse !== kind) {
     throw new TypeError(
-      `connect(): this process already speaks to NATS by ${dialled}, and one process uses one kind of connection, not ${kind} as well`,
+      `connect(): this process ${
+        dialled === undefined ? "is about to speak" : "already speaks"
+      } to NATS by ${inUse}, and one process uses one kind of connection, not ${kind} as well`,
     );
   }
-  dialled = kind;
-  const tools = readFile === undefined ? { dial: how } : { dial: how, readFile };
-  return createNatsTransport(await connectNats(resolved, tools), kind, true, logger);
+  dialling = kind;
+  dials++;
+  try {
+    const tools = readFile === undefined ? { dial: how } : { dial: how, readFile };
+    const connection = await connectNats(resolved, tools);
+    dialled = kind;
+    return createNatsTransport(connection, kind, true, logger);
+  } finally {
+    if (--dials === 0) dialling = undefined;
+  }
 }

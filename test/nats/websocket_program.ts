@@ -12,6 +12,7 @@ import {
   rpc,
   RpcError,
 } from "../../edge.ts";
+import { connect as connectByTcp } from "../../mod.ts";
 import { dialWebSocket } from "../../src/adapters/nats/websocket.ts";
 import { createNatsTransport } from "../../src/adapters/nats/transport.ts";
 import { freePorts, type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
@@ -134,6 +135,24 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
       message:
         `connect(): servers must be ws:// or wss://, which is all that this entry speaks, not ${plain.url}`,
     });
+  },
+
+  async kinds() {
+    await using started = await startWebSocketServer();
+    const [port] = await freePorts(1);
+    const tcp = { servers: started.server.url, logger };
+    await rejects(connect({ servers: `ws://127.0.0.1:${port}`, logger }), /tried ws:/);
+    // What was never reached is not spoken.
+    const failing = connect({ servers: `ws://127.0.0.1:${port}`, logger });
+    await rejects(connectByTcp(tcp), /is about to speak to NATS by ws, .* not tcp as well/);
+    await rejects(failing, /tried ws:/);
+    await using bus = await connectByTcp(tcp);
+    strictEqual(bus.transport, "tcp");
+    await rejects(
+      connect({ servers: started.url, logger }),
+      /already speaks to NATS by tcp, .* not ws as well/,
+    );
+    ok((await bus.health()).ok);
   },
 };
 

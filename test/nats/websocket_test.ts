@@ -45,6 +45,10 @@ test("connect() of the edge entry says what was tried, and how a server takes We
   await passes("absent");
 });
 
+test("a kind of connection that reached nobody leaves the process free to use another", async () => {
+  await passes("kinds");
+});
+
 test("connectNats() says at once that the runtime has no WebSocket", async () => {
   const { WebSocket } = globalThis;
   const scope = globalThis as { WebSocket?: unknown };
