@@ -55,7 +55,7 @@ export function createConnect(entry: Entry): (options?: ConnectOptions) => Promi
       ? createLogger()
       : safeLogger(asLogger(options.logger));
     const transport = await open(entry, options, resolved, logger);
-    const clock = createClock();
+    const clock = options.clock ?? createClock();
     const random = createRandom();
     const json = createJsonCodec();
     const metrics = options.metrics ?? createMetrics({ clock });

@@ -64,6 +64,13 @@ const SCHEMA = v.strictObject({
     "timer",
   ),
   tracer: shaped("a tracer, with start()", "start"),
+  clock: shaped(
+    "a clock, with now(), timestamp(), monotonic() and setTimer()",
+    "now",
+    "timestamp",
+    "monotonic",
+    "setTimer",
+  ),
   replicas: number("a whole number from 1 to 5", (n) => Number.isInteger(n) && n >= 1 && n <= 5),
   timeoutMs: number(
     `a number of milliseconds, more than 0 and at most ${MAX_TIMER_MS}`,

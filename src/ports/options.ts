@@ -1,5 +1,6 @@
 // What connect() takes.
 
+import type { Clock } from "./clock.ts";
 import type { Codec } from "./codec.ts";
 import type { LoggerLike } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
@@ -104,6 +105,14 @@ export interface ConnectOptions {
    * @default none: trace identifiers are carried on, spans are not made
    */
   readonly tracer?: Tracer;
+  /**
+   * The clock that deadlines, waits between attempts, time stamps and measurements go by, for tests: with a
+   * `ManualClock` of `@aegis/sdk/testing` a call times out when the test says so. Buses that talk to each other in a
+   * test are given one and the same. Connecting, and what a server is given to answer, go by the system's clock.
+   *
+   * @default the system's clock
+   */
+  readonly clock?: Clock;
   /**
    * How many servers keep each stream and bucket that the SDK creates, from 1 to 5. Environment: `AEGIS_REPLICAS`.
    *

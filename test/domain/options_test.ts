@@ -60,6 +60,7 @@ const TypeErrors: [options: unknown, message: RegExp][] = [
   [{ logger: "console" }, /logger must be a logger, with debug.*, not "console"/],
   [{ metrics: 1 }, /metrics must be a place for metrics.*, not 1/],
   [{ tracer: {} }, /tracer must be a tracer/],
+  [{ clock: Date }, /clock must be a clock, with now.*, not /],
   [{ replicas: "3" }, /replicas must be a whole number from 1 to 5, not "3"/],
   [{ timeoutMs: "5" }, /timeoutMs must be a number of milliseconds.*, not "5"/],
   [{ timeoutMs: null }, /timeoutMs must be .*, not null/],
