@@ -2,6 +2,7 @@
 
 import { readAgain } from "../domain/again.ts";
 import { AegisError } from "../domain/error.ts";
+import { FlatCopies } from "../domain/flat.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -15,6 +16,8 @@ interface Reply {
 /** How many of the last answers are kept at hand, and how many units of text or bytes of them in all. */
 const MAX_RECENT = 512;
 const MAX_RECENT_SIZE = 1024 * 1024;
+/** How many reply subjects are known at once. */
+const MAX_SUBJECTS = 8_192;
 /** How many answers wait for the bus to come back, and how many units of text or bytes of them in all. */
 const MAX_KEPT = 10_000;
 const MAX_KEPT_SIZE = 64 * 1024 * 1024;
@@ -34,6 +37,8 @@ export class Replies {
   readonly #runtime: Runtime;
   readonly #service: string;
   readonly #recent: (Reply | undefined)[] = [];
+  /** Callers use their reply subjects again: a copy of each is made once. */
+  readonly #subjects = new FlatCopies(MAX_SUBJECTS);
   #next = 0;
   #size = 0;
   readonly #kept = new Map<number, Reply>();
@@ -62,7 +67,8 @@ export class Replies {
     headers: Readonly<Record<string, string>> | undefined,
     expiresAt: number,
   ): void {
-    const reply = { subject, body, headers, expiresAt };
+    // The subject may be a piece of all that was read from the socket with the request.
+    const reply = { subject: this.#subjects.of(subject), body, headers, expiresAt };
     try {
       this.#runtime.transport.messaging.publish(subject, body, undefined, headers);
       this.#remember(reply);

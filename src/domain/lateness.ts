@@ -1,5 +1,7 @@
 // Lateness: how long a request lay about before anybody could look at it, without trusting anybody's clock.
 
+import { flatCopy } from "./flat.ts";
+
 const WINDOW_MS = 60_000;
 const MAX_SENDERS = 10_000;
 /**
@@ -60,7 +62,7 @@ export class Lateness {
     let seen = this.#senders.get(sender);
     if (seen === undefined) {
       seen = { offset: Infinity, before: Infinity, since };
-      this.#senders.set(sender, seen);
+      this.#senders.set(flatCopy(sender), seen);
     } else if (seen.since !== since) {
       seen.before = seen.offset;
       seen.since = since;
