@@ -11,6 +11,8 @@ interface Reply {
   readonly body: string | Uint8Array;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly expiresAt: number;
+  /** Under which number it was sent last while it was kept; none as long as it was not. */
+  number: number;
 }
 
 /** How many of the last answers are kept at hand, and how many units of text or bytes of them in all. */
@@ -45,13 +47,19 @@ export class Replies {
   #keptSize = 0;
   #dropped = 0;
   #number = 0;
+  /** Of those kept, which the server said in time that it could not hand over. */
+  readonly #missedNumbers = new Set<number>();
   #inbox: Subscription | undefined;
-  readonly #unsubscribe: () => void;
+  #unsubscribe: (() => void) | undefined;
 
   constructor(runtime: Runtime, service: string) {
     this.#runtime = runtime;
     this.#service = service;
-    this.#unsubscribe = runtime.transport.onStatus((status) => {
+  }
+
+  /** Listens to what becomes of the connection. */
+  open(): void {
+    this.#unsubscribe ??= this.#runtime.transport.onStatus((status) => {
       if (status === "connected") this.#resend();
     });
   }
@@ -68,7 +76,7 @@ export class Replies {
     expiresAt: number,
   ): void {
     // The subject may be a piece of all that was read from the socket with the request.
-    const reply = { subject: this.#subjects.of(subject), body, headers, expiresAt };
+    const reply = { subject: this.#subjects.of(subject), body, headers, expiresAt, number: -1 };
     try {
       this.#runtime.transport.messaging.publish(subject, body, undefined, headers);
       this.#remember(reply);
@@ -104,10 +112,13 @@ export class Replies {
 
   /** Forgets everything. */
   close(): void {
-    this.#unsubscribe();
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
     this.#kept.clear();
     this.#keptSize = 0;
+    this.#missedNumbers.clear();
     this.#recent.length = 0;
+    this.#size = 0;
     void this.#inbox?.drain().catch(() => {
       // The bus is closing too, and its subscriptions with it.
     });
@@ -139,7 +150,8 @@ export class Replies {
       return;
     }
     this.#keptSize = size;
-    this.#kept.set(this.#number++, reply);
+    reply.number = this.#number++;
+    this.#kept.set(reply.number, reply);
   }
 
   #forget(number: number): boolean {
@@ -198,12 +210,22 @@ export class Replies {
     });
   }
 
-  readonly #missedNumbers = new Set<number>();
-
   /** The server says that the caller is not there. */
   #missed(message: Message): void {
     if (!this.#runtime.transport.messaging.isNoResponders(message)) return;
-    this.#missedNumbers.add(Number(message.subject.slice(message.subject.lastIndexOf(".") + 1)));
+    const number = Number(message.subject.slice(message.subject.lastIndexOf(".") + 1));
+    if (this.#kept.has(number)) {
+      this.#missedNumbers.add(number);
+      return;
+    }
+    // It took so long that the answer was thought to have arrived: it is kept again, unless it was forgotten since.
+    const index = this.#recent.findIndex((reply) => reply?.number === number);
+    const reply = this.#recent[index];
+    if (reply === undefined) return;
+    this.#size -= reply.body.length;
+    this.#recent[index] = undefined;
+    this.#keep(reply);
+    this.#sendKept(reply.number);
   }
 }
 

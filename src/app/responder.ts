@@ -88,6 +88,7 @@ export class Responder {
       onError,
     });
     this.#isOpen = true;
+    this.replies.open();
     this.#listening.start();
   }
 
