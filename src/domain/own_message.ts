@@ -23,8 +23,12 @@ const AT = {
 } as const;
 const SUCCESS_END = ',"error":null}';
 const TIMEOUT = ',"timeout":';
-/** Parties that are told apart at once; with more of them, some messages are parsed in full. */
-const MAX_PARTIES = 8;
+const REQUEST_MARK = ',"params":';
+const RESPONSE_MARK = ',"success":true,"result":';
+/** Parties that are compared one by one; further ones are looked up, which costs a little more. */
+const MAX_NEAR = 8;
+/** Beyond this number the further ones are forgotten, so that names from outside cannot fill the memory. */
+const MAX_FAR = 1_000;
 
 interface Parties {
   readonly text: string;
@@ -35,7 +39,7 @@ interface Parties {
 /** Reads requests for one method. What is not just as this SDK writes it is left to the reader of any JSON. */
 export class OwnRequests {
   readonly #method: string;
-  readonly #parties: Parties[] = [];
+  readonly #known = new KnownParties(AT.requestRest, REQUEST_MARK);
   #timeoutText = "";
   #timeout: unknown;
 
@@ -46,7 +50,7 @@ export class OwnRequests {
 
   /** The request, or undefined when the text must be parsed in full. @throws {ValidationError} for what no honest sender writes. */
   read(text: string): RpcRequest | undefined {
-    const parties = partiesAt(this.#parties, text, AT.requestRest);
+    const parties = this.#known.of(text);
     if (parties === undefined || !REQUEST.test(text)) return undefined;
     const end = text.lastIndexOf(TIMEOUT);
     const params = parse(text, AT.requestRest + parties.text.length, end);
@@ -73,8 +77,8 @@ export class OwnRequests {
   learn(text: string, { source, target }: RpcRequest): void {
     const rest = `"source":${JSON.stringify(source)},"target":${JSON.stringify(target)},"method":${
       JSON.stringify(this.#method)
-    },"params":`;
-    remember(this.#parties, { text: rest, source, target }, text, AT.requestRest);
+    }${REQUEST_MARK}`;
+    this.#known.add({ text: rest, source, target }, text);
   }
 
   /** The time-out, which is mostly that of the call before. */
@@ -90,7 +94,7 @@ export class OwnRequests {
 
 /** Reads results. What is not just as this SDK writes it, and every error, is left to the reader of any JSON. */
 export class OwnResults {
-  readonly #parties: Parties[] = [];
+  readonly #known = new KnownParties(AT.responseRest, RESPONSE_MARK);
 
   /**
    * The result that answers `messageId`, in an array of its own; undefined when the text must be parsed in full.
@@ -98,7 +102,7 @@ export class OwnResults {
    * @throws {ValidationError} for what no honest sender writes.
    */
   read(text: string, messageId: string): { readonly result: unknown } | undefined {
-    const parties = partiesAt(this.#parties, text, AT.responseRest);
+    const parties = this.#known.of(text);
     if (
       parties === undefined || !text.startsWith(messageId, AT.correlationId) ||
       !text.endsWith(SUCCESS_END) || !RESPONSE.test(text)
@@ -114,23 +118,45 @@ export class OwnResults {
   learn(text: string, source: string | null, target: string | null): void {
     const rest = `"source":${JSON.stringify(source)},"target":${
       JSON.stringify(target)
-    },"success":true,"result":`;
-    remember(this.#parties, { text: rest, source, target }, text, AT.responseRest);
+    }${RESPONSE_MARK}`;
+    this.#known.add({ text: rest, source, target }, text);
   }
 }
 
-function partiesAt(known: readonly Parties[], text: string, at: number): Parties | undefined {
-  for (let i = 0; i < known.length; i++) {
-    const parties = known[i]!;
-    if (text.startsWith(parties.text, at)) return parties;
-  }
-  return undefined;
-}
+/**
+ * Between whom messages go, told by the text from the source to where the content begins. A gateway hears of many, in
+ * turn: none may drive another out, or each would be parsed in full.
+ */
+class KnownParties {
+  readonly #at: number;
+  readonly #mark: string;
+  readonly #near: Parties[] = [];
+  readonly #far = new Map<string, Parties>();
 
-function remember(known: Parties[], parties: Parties, text: string, at: number): void {
-  if (!text.startsWith(parties.text, at) || partiesAt(known, text, at) !== undefined) return;
-  known.unshift(parties);
-  if (known.length > MAX_PARTIES) known.pop();
+  constructor(at: number, mark: string) {
+    this.#at = at;
+    this.#mark = mark;
+  }
+
+  of(text: string): Parties | undefined {
+    const near = this.#near;
+    for (let i = 0; i < near.length; i++) {
+      const parties = near[i]!;
+      if (text.startsWith(parties.text, this.#at)) return parties;
+    }
+    if (this.#far.size === 0) return undefined;
+    const end = text.indexOf(this.#mark, this.#at);
+    return end === -1 ? undefined : this.#far.get(text.slice(this.#at, end + this.#mark.length));
+  }
+
+  add(parties: Parties, text: string): void {
+    if (!text.startsWith(parties.text, this.#at) || this.of(text) !== undefined) return;
+    if (this.#near.length < MAX_NEAR) this.#near.push(parties);
+    else {
+      if (this.#far.size >= MAX_FAR) this.#far.clear();
+      this.#far.set(parties.text, parties);
+    }
+  }
 }
 
 /** The value between two places; undefined when there is none. */
