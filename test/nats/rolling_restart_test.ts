@@ -1,100 +1,9 @@
 import { ok, rejects, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
-import {
-  type Bus,
-  connect,
-  createClient,
-  createLogger,
-  createService,
-  rpc,
-  type Service,
-  UnavailableError,
-} from "../../mod.ts";
-import { startNatsServer } from "../../tools/nats_server.ts";
-
-const logger = createLogger({ level: "silent" });
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-async function until(what: string, met: () => boolean, ms = 10_000): Promise<void> {
-  for (const end = performance.now() + ms; performance.now() < end; await pause(5)) {
-    if (met()) return;
-  }
-  throw new Error(`not within ${ms} ms: ${what}`);
-}
-
-/** An instance with a connection of its own, as a process of its own has. */
-interface Instance extends AsyncDisposable {
-  readonly service: Service;
-  /** How many calls it handed back. */
-  handedBack(): number;
-  stop(): Promise<void>;
-}
-
-async function startInstance(
-  url: string,
-  handlerMs: () => number,
-  concurrency = Infinity,
-): Promise<Instance> {
-  const bus: Bus = await connect({ servers: url, logger });
-  const work = rpc("work", { concurrency }, async (params, ctx) => {
-    const { n } = params as { n: number };
-    const ms = handlerMs();
-    if (ms > 0) await pause(ms);
-    return { n, by: ctx.instanceId };
-  });
-  const service = createService("rolling", { bus, handlers: [work] });
-  await service.start();
-  const stop = async (): Promise<void> => {
-    await service.stop();
-    await bus.close();
-  };
-  const handedBack = (): number => {
-    const text = bus.metrics.prometheus();
-    return Number(/server_calls_total\{.*"SERVICE_UNAVAILABLE".*\} (\d+)/.exec(text)?.[1] ?? 0);
-  };
-  return { service, handedBack, stop, [Symbol.asyncDispose]: stop };
-}
-
-interface Load extends AsyncDisposable {
-  /** How many calls have succeeded, by instance. */
-  readonly by: Map<string, number>;
-  readonly failures: string[];
-  end(): Promise<void>;
-}
-
-/** Calls without a pause from several clients, each with `width` calls in flight. */
-async function load(url: string, clients: number, width: number): Promise<Load> {
-  const by = new Map<string, number>();
-  const failures: string[] = [];
-  let running = true;
-  const buses = await Promise.all(
-    Array.from({ length: clients }, () => connect({ servers: url, logger })),
-  );
-  const loops = buses.flatMap((bus) =>
-    Array.from({ length: width }, async () => {
-      const client = createClient({ bus });
-      for (let n = 0; running; n++) {
-        try {
-          const result = await client.call("rolling", "work", { n }) as { n: number; by: string };
-          if (result.n !== n) failures.push(`call ${n} got the answer of ${result.n}`);
-          by.set(result.by, (by.get(result.by) ?? 0) + 1);
-        } catch (error) {
-          failures.push(`${error}`);
-          await pause(5);
-        }
-      }
-    })
-  );
-  const end = async (): Promise<void> => {
-    running = false;
-    await Promise.all(loops);
-    await Promise.all(buses.map((bus) => bus.close()));
-  };
-  return { by, failures, end, [Symbol.asyncDispose]: end };
-}
+import { connect, createClient, createService, rpc, UnavailableError } from "../../mod.ts";
+import { startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
+import { logger, pause, until } from "./outage_tools.ts";
+import { type Instance, load, startInstance } from "./rolling_tools.ts";
 
 const KINDS = [
   { name: "fast handlers", handlerMs: () => 0, width: 32, rounds: 5 },
@@ -116,7 +25,7 @@ for (const { name, handlerMs, width, rounds } of KINDS) {
         await Promise.all(instances.map((instance) => instance.stop()));
       },
     };
-    await using calls = await load(server.url, 2, width);
+    await using calls = await load([server.url, server.url], width);
     const serves = (instance: Instance) =>
       until(
         "the new instance serves",
@@ -142,7 +51,7 @@ test("instances of concurrency 1 restarted under load hand back what waits, and 
   const start = () => startInstance(server.url, () => 5 + Math.random() * 15, 1);
   let instances: readonly Instance[] = await Promise.all([start(), start(), start()]);
   // As many as one instance lets run and wait, so that none is turned away as one too many.
-  await using calls = await load(server.url, 1, 10);
+  await using calls = await load([server.url], 10);
   let handedBack = 0;
   for (let round = 0; round < 12; round++) {
     await pause(100);
@@ -165,10 +74,42 @@ test("one of two instances restarted with no pause between under load fails no c
   await using server = await startNatsServer({ jetstream: false });
   const start = () => startInstance(server.url, () => Math.random() * 5);
   await using _steady = await start();
-  await using calls = await load(server.url, 2, 16);
+  await using calls = await load([server.url, server.url], 16);
   for (let round = 0; round < 30; round++) await (await start()).stop();
   await calls.end();
   strictEqual(calls.failures.join("\n"), "");
+});
+
+test("instances on the three servers of a cluster, restarted one after the other under load, fail no call", async () => {
+  await using cluster = await startNatsCluster(3, { jetstream: false });
+  const urls = cluster.urls;
+  const start = (url: string) => startInstance(url, () => Math.random() * 20);
+  let instances: readonly Instance[] = await Promise.all(urls.map(start));
+  await using _rest: AsyncDisposable = {
+    async [Symbol.asyncDispose]() {
+      await Promise.all(instances.map((instance) => instance.stop()));
+    },
+  };
+  strictEqual(new Set(instances.map(({ bus }) => bus.server.address)).size, 3);
+  // Clients on two of the servers: the instance on the third has all of its calls by way of these.
+  await using calls = await load([urls[0]!, urls[1]!], 8);
+  const serves = (instance: Instance) =>
+    until(
+      "the new instance serves",
+      () => (calls.by.get(instance.service.instanceId) ?? 0) > 5,
+    );
+  await Promise.all(instances.map(serves));
+  for (let round = 0; round < 4; round++) {
+    for (const [i, url] of urls.entries()) {
+      await instances[i]!.stop();
+      const fresh = await start(url);
+      instances = instances.with(i, fresh);
+      await serves(fresh);
+    }
+  }
+  await calls.end();
+  strictEqual(calls.failures.join("\n"), "");
+  strictEqual(calls.by.size, 3 + 4 * 3);
 });
 
 test("stop() lets running handlers answer, and new calls go to the others at once", async () => {
