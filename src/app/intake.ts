@@ -61,7 +61,11 @@ export class Intake {
       }),
     );
     this.#signals.push(
-      messaging.subscribe(rpcCancelSubject(service), { onMessage: onCancel, onError }),
+      messaging.subscribe(rpcCancelSubject(service), {
+        onMessage: onCancel,
+        // It serves without: a call that is taken back goes on to its deadline.
+        onError: (error) => logger.warn(`${service} cannot be told of calls taken back`, { error }),
+      }),
       messaging.subscribe(rpcAgainSubject(service), {
         onMessage: onAgain,
         // It serves without: an answer that an outage of its caller swallows stays lost.

@@ -16,6 +16,8 @@ authorization {
       publish: { deny: ["rpc.outage.echo"] }, subscribe: ">" } }
     { user: "no_again", password: "p", permissions: {
       publish: ">", subscribe: { deny: ["internal.rpc.again.>"] } } }
+    { user: "least", password: "p", permissions: {
+      publish: ["rpc.>", "_INBOX.>"], subscribe: ["rpc.>", "_INBOX.>"] } }
     { user: "no_inbox", password: "p", permissions: {
       publish: ">", subscribe: { deny: ["_INBOX.>"] } } }
   ]
@@ -49,6 +51,43 @@ test("a service that may not be asked for answers again serves all the same, and
     `{"n":1}`,
   );
   strictEqual(lines.filter((line) => line.includes("answers again")).length, 1, lines.join());
+});
+
+test("a user who may do no more than the protocol needs serves and calls, and is told what it lacks", async () => {
+  await using server = await startNatsServer({ jetstream: false, config: PERMISSIONS });
+  const lines: string[] = [];
+  const warned = { debug() {}, info() {}, warn: (text: string) => lines.push(text), error() {} };
+  await using bus = await connect({
+    servers: server.url,
+    user: "least",
+    pass: "p",
+    logger: warned,
+  });
+  const { arrived, arrive, opened, open } = gate();
+  const slow = rpc("slow", async () => {
+    arrive();
+    await opened;
+  });
+  await using service = await serve(bus, slow);
+  const client = createClient({ bus });
+  strictEqual(await client.call("outage", "echo", { n: 1 }).then(JSON.stringify), `{"n":1}`);
+  strictEqual(
+    await client.call("outage", "echo", { n: 2 }, { instance: service.instanceId })
+      .then(JSON.stringify),
+    `{"n":2}`,
+  );
+  strictEqual((await service.health()).ok, true);
+  // Taking a call back tells nobody, and ends it all the same.
+  const controller = new AbortController();
+  const taken = outcome(client.call("outage", "slow", {}, { signal: controller.signal }));
+  await arrived;
+  controller.abort("no");
+  strictEqual((await taken).error, "no");
+  open();
+  strictEqual(await client.call("outage", "echo", { n: 3 }).then(JSON.stringify), `{"n":3}`);
+  for (const what of ["answers again", "taken back"]) {
+    strictEqual(lines.filter((line) => line.includes(what)).length, 1, lines.join());
+  }
 });
 
 test("a caller that may not receive answers is told so at once", async () => {
