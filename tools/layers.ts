@@ -60,6 +60,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "call_options.ts",
     "caller.ts",
     "endings.ts",
+    "handler_context.ts",
     "intake.ts",
     "invocation.ts",
     "invoke.ts",

@@ -110,6 +110,11 @@ export interface Context {
   readonly remainingMs: number;
   /** The trace that this belongs to. */
   readonly traceId: string;
+  /**
+   * The W3C `traceparent` of the span that the handler runs in, as the parent of spans that the handler makes: the
+   * tracer's where there is one, else the caller's; undefined where the caller sent none.
+   */
+  readonly traceparent: string | undefined;
   /** The envelope of the message that is handled. */
   readonly message: Envelope;
   /** Which attempt this is, from 1. */

@@ -6,13 +6,13 @@ import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
-import type { Call, Context, Origin } from "./context.ts";
+import type { Call, Origin } from "./context.ts";
 import type { Waiter } from "./limiter.ts";
 import type { Method } from "./method.ts";
 import type { Responder } from "./responder.ts";
 
 /** A call from its arrival to the end of its handler. Much of it is made only when the handler asks for it. */
-export class Invocation implements Context, Expiring, Waiter, Origin {
+export class Invocation implements Expiring, Waiter, Origin {
   expiresAt: number;
   wheelPrevious: Expiring | undefined = undefined;
   wheelNext: Expiring | undefined = undefined;

@@ -3,6 +3,8 @@
 import { AegisError } from "../domain/error.ts";
 import { HEADER } from "../domain/header.ts";
 import { type Schema, validate as validateBy } from "../domain/schema.ts";
+import type { Context } from "./context.ts";
+import { HandlerContext } from "./handler_context.ts";
 import type { Invocation } from "./invocation.ts";
 import { runThrough, type ServerMiddleware } from "./middleware.ts";
 import type { Runtime } from "./runtime.ts";
@@ -73,9 +75,10 @@ function run(
   params: unknown,
 ): unknown {
   const { handler } = invocation.method;
+  const context = new HandlerContext(invocation);
   const result = middleware.length === 0
-    ? handler.run(params as never, invocation)
-    : runMiddleware(invocation, middleware, params);
+    ? handler.run(params as never, context)
+    : runMiddleware(invocation, context, middleware, params);
   const { result: schema } = handler.options;
   if (schema === undefined) return result;
   return isThenable(result)
@@ -84,16 +87,16 @@ function run(
 }
 
 function runMiddleware(
-  invocation: Invocation,
+  { service, method }: Invocation,
+  context: Context,
   middleware: readonly ServerMiddleware[],
   params: unknown,
 ): Promise<unknown> {
-  const { service, method } = invocation;
-  const call = { service, method: method.name, params, context: invocation };
+  const call = { service, method: method.name, params, context };
   return runThrough(
     middleware,
     call,
-    async () => await method.handler.run(call.params as never, invocation),
+    async () => await method.handler.run(call.params as never, context),
   );
 }
 

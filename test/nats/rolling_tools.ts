@@ -16,7 +16,7 @@ export interface Instance extends AsyncDisposable {
 export async function startInstance(
   url: string,
   handlerMs: () => number,
-  concurrency = Infinity,
+  concurrency: number = Infinity,
 ): Promise<Instance> {
   const bus: Bus = await connect({ servers: url, logger });
   const work = rpc("work", { concurrency }, async (params, ctx) => {
