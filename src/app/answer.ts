@@ -10,6 +10,7 @@ import {
   UnavailableError,
   ValidationError,
 } from "../domain/error.ts";
+import { flatCopy } from "../domain/flat.ts";
 import { HEADER, readHeaderCode } from "../domain/header.ts";
 import { isRecord } from "../domain/message.ts";
 import type { Message, Messaging } from "../ports/messaging.ts";
@@ -155,7 +156,8 @@ export function answerError(
     }
     return undefined;
   }
-  const code = readHeaderCode(messaging.header(message, HEADER.errorCode));
+  // Programs keep errors.
+  const code = flatCopy(readHeaderCode(messaging.header(message, HEADER.errorCode)));
   const data = parseData(messaging.header(message, HEADER.errorData));
   const text = answer.error ?? "";
   const idempotent = messaging.header(message, HEADER.idempotent) === "1";

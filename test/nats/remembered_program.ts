@@ -11,5 +11,11 @@ const heap = rpc("heap", async () => {
   collect();
   return process.memoryUsage().heapUsed;
 });
-await createService("remembering", { bus, handlers: [heap, rpc("take", () => 1)] }).start();
+const kept: unknown[] = [];
+const keep = rpc("keep", (_params, ctx) => {
+  kept.push(ctx.traceId, ctx.message.messageId, ctx.message.timestamp, ctx.header("traceparent"));
+  return kept.length;
+});
+const handlers = [heap, rpc("take", () => 1), keep];
+await createService("remembering", { bus, handlers }).start();
 console.log("started");

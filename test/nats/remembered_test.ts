@@ -38,6 +38,12 @@ test(
       }
       const grown = (await heap() - before) / 1e6;
       ok(grown < 5, `${grown} MB`);
+      // What a handler keeps of its context keeps nothing of what was read with it.
+      for (let n = 0; n < 500; n++) {
+        await call("remembering", "keep", { text: `${n}`.padEnd(40_000, "x") });
+      }
+      const kept = (await heap() - before) / 1e6 - grown;
+      ok(kept < 5, `${kept} MB`);
     } finally {
       child.kill();
       await once(child, "exit");
