@@ -36,10 +36,41 @@ both("a logger that throws does not keep a service from its next message", async
   };
   const bus = await buses.open({ logger });
   await buses.serve("shop", [rpc("echo", (params) => params)], { bus });
-  wire.publish("rpc.shop.echo", "neither JSON nor MessagePack");
-  await until(() => thrown > 0);
+  const { error: told } = console;
+  console.error = () => {};
+  try {
+    wire.publish("rpc.shop.echo", "neither JSON nor MessagePack");
+    await until(() => thrown > 0);
+  } finally {
+    console.error = told;
+  }
+  // It was told to console: nothing of it came as far as the transport, which would have logged it.
+  deepStrictEqual(lines.filter(({ level }) => level === "error"), []);
   const client = createClient({ bus: buses.client });
   deepStrictEqual(await client.call("shop", "echo", { n: 1 }), { n: 1 });
+});
+
+both("what is thrown at a message is logged, and the next one comes", async ({ wire }) => {
+  const messaging = await wire();
+  const seen: string[] = [];
+  const logged: unknown[] = [];
+  const { error: told } = console;
+  console.error = (line: unknown) => void logged.push(line);
+  try {
+    messaging.subscribe("some.thing", {
+      onMessage({ data }) {
+        seen.push(new TextDecoder().decode(data));
+        if (seen.length === 1) throw new Error("on purpose");
+      },
+    });
+    messaging.publish("some.thing", "first");
+    messaging.publish("some.thing", "second");
+    await until(() => seen.length === 2);
+  } finally {
+    console.error = told;
+  }
+  deepStrictEqual(seen, ["first", "second"]);
+  deepStrictEqual(logged, ["What listens to some.thing threw an error"]);
 });
 
 test("a listener that throws does not keep a bus from coming back", async () => {
