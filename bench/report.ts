@@ -52,7 +52,7 @@ interface Row {
   readonly goal?: Goal;
 }
 
-/** The rows of DESIGN's "Figures to reach" that are about RPC. */
+/** What is to be reached, as a ratio to bare nats.js. */
 function throughputGoal(runtime: string, inFlight: number): Goal | undefined {
   if (inFlight !== 64 && inFlight !== 256 && inFlight !== 1_024) return undefined;
   return { ratio: runtime === "bun" ? 1.5 : inFlight === 64 ? 2 : 2.5, atLeast: true };

@@ -81,9 +81,10 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
 }
 
 /**
- * Starts `size` servers as one cluster and resolves when JetStream is ready on all of them.
+ * Starts `size` servers as one cluster and resolves when they have routes to each other and JetStream, if on, is ready on
+ * all of them.
  *
- * @throws {Error} when one does not start, or they do not agree on a leader.
+ * @throws {Error} when one does not start, has no routes, or they do not agree on a leader.
  */
 export async function startNatsCluster(
   size = 3,
@@ -117,13 +118,11 @@ export async function startNatsCluster(
   const stop = async () => {
     await Promise.all(servers.map((server) => server.stop()));
   };
-  const ready = () => clusterReady(servers, monitors);
-  if (options.jetstream !== false) {
-    await ready().catch(async (error) => {
-      await stop();
-      throw error;
-    });
-  }
+  const ready = () => clusterReady(servers, monitors, options.jetstream !== false);
+  await ready().catch(async (error) => {
+    await stop();
+    throw error;
+  });
   const urls = servers.map((server) => server.url);
   return { servers, urls, ready, stop, [Symbol.asyncDispose]: stop };
 }
@@ -208,6 +207,11 @@ function configuration(
   ].join("\n");
 }
 
+/** What `/routez` says. */
+interface Routes {
+  readonly routes?: readonly { readonly remote_id: string }[] | null;
+}
+
 interface JetStreamState {
   readonly meta_cluster?: {
     readonly leader?: string;
@@ -218,28 +222,46 @@ interface JetStreamState {
 async function clusterReady(
   servers: readonly NatsServer[],
   monitors: readonly number[],
+  jetstream: boolean,
 ): Promise<void> {
   for (const until = Date.now() + READY_MS; Date.now() < until; await setTimeout(50)) {
-    const states = await Promise.all(monitors.map(async (port) => {
-      try {
-        const response = await fetch(`http://127.0.0.1:${port}/jsz`, {
-          signal: AbortSignal.timeout(1_000),
-        });
-        return (await response.json() as JetStreamState).meta_cluster;
-      } catch {
-        return undefined; // not up yet, which the loop waits for
-      }
-    }));
-    const leader = states[0]?.leader;
-    const replicas = states[servers.findIndex(({ name }) => name === leader)]?.replicas ?? [];
-    if (
-      leader && states.every((state) => state?.leader === leader) &&
-      replicas.length === servers.length - 1 &&
-      replicas.every((replica) => replica.current && !replica.offline)
-    ) return;
+    if (await haveRoutes(monitors) && (!jetstream || await haveLeader(servers, monitors))) return;
   }
   const logs = await Promise.all(servers.map((server) => server.log()));
-  throw new Error(`The cluster had no leader within ${READY_MS} ms\n${logs.join("\n")}`);
+  throw new Error(`The cluster was not ready within ${READY_MS} ms\n${logs.join("\n")}`);
+}
+
+/** Whether every server has a route to each of the others, so that it hears of their subscriptions. */
+async function haveRoutes(monitors: readonly number[]): Promise<boolean> {
+  const states = await Promise.all(monitors.map((port) => monitored<Routes>(port, "routez")));
+  return states.every((state) =>
+    // Servers from 2.10 on have several routes to each other.
+    new Set(state?.routes?.map(({ remote_id }) => remote_id)).size >= monitors.length - 1
+  );
+}
+
+async function haveLeader(
+  servers: readonly NatsServer[],
+  monitors: readonly number[],
+): Promise<boolean> {
+  const states = await Promise.all(
+    monitors.map(async (port) => (await monitored<JetStreamState>(port, "jsz"))?.meta_cluster),
+  );
+  const leader = states[0]?.leader;
+  const replicas = states[servers.findIndex(({ name }) => name === leader)]?.replicas ?? [];
+  return Boolean(leader) && states.every((state) => state?.leader === leader) &&
+    replicas.length === servers.length - 1 &&
+    replicas.every((replica) => replica.current && !replica.offline);
+}
+
+/** What a server says of itself; undefined while it is not up yet. */
+async function monitored<State>(port: number, path: string): Promise<State | undefined> {
+  try {
+    const signal = AbortSignal.timeout(1_000);
+    return await (await fetch(`http://127.0.0.1:${port}/${path}`, { signal })).json() as State;
+  } catch {
+    return undefined; // not up yet, which the loop waits for
+  }
 }
 
 function uniqueName(): string {

@@ -216,8 +216,10 @@ async function attempts(
           if (now + wait < expiresAt) {
             await pause(runtime, wait, signal);
             now = clock.monotonic();
-            attempt--;
-            continue;
+            if (now < expiresAt) {
+              attempt--;
+              continue;
+            }
           }
         }
         const away = transport.status !== "connected";
