@@ -216,7 +216,9 @@ for (const [what, body] of Object.entries(ANSWERS)) {
     const { wire, stillServes } = await shop(buses);
     wire.subscribe("rpc.odd.answer", { onMessage: ({ reply }) => wire.publish(reply!, body) });
     await wire.flush();
-    const callHere = async () => await createClient({ bus: buses.client }).call("odd", "answer");
+    async function callHere(): Promise<void> {
+      await createClient({ bus: buses.client }).call("odd", "answer");
+    }
     const error = await errorOf(callHere());
     ok(AegisError.is(error), String(error));
     ok(error.stack?.includes("callHere"), error.stack);
