@@ -158,22 +158,6 @@ test("a call that is taken back in the moment of the bus's return is not sent", 
   strictEqual(it.runs(), 0);
 });
 
-test("for a while after an outage nobody means not yet, of a method that was there", async () => {
-  await using it = await pair();
-  await it.client.call("memory", "echo", { n: 0 });
-  it.here.disconnect();
-  it.there.disconnect();
-  const call = it.client.call("memory", "echo", { n: 1 });
-  it.here.reconnect();
-  const next = it.client.call("memory", "echo", { n: 2 });
-  const once = it.client.call("memory", "echo", {}, { retry: false });
-  await rejects(once, UnavailableError);
-  await pause(200);
-  it.there.reconnect();
-  const results = await within(1_000, "the calls", Promise.all([call, next]));
-  strictEqual(JSON.stringify(results), `[{"n":1},{"n":2}]`);
-});
-
 test("without an outage nobody means nobody, at once", async () => {
   await using it = await pair();
   const start = performance.now();

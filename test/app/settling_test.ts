@@ -25,6 +25,7 @@ async function afterOutage(answeredBefore: boolean) {
   near.reconnect();
   return {
     call,
+    near,
     far,
     async [Symbol.asyncDispose]() {
       await service.stop({ graceMs: 0 });
@@ -37,6 +38,15 @@ async function afterOutage(answeredBefore: boolean) {
 test("a method that has answered before is waited for after an outage", async () => {
   await using outage = await afterOutage(true);
   const result = outage.call("shop", "run");
+  setTimeout(() => outage.far.reconnect(), 150);
+  strictEqual(await result, 1);
+});
+
+test("a call that was made in an outage waits for its service after it, whoever has answered before", async () => {
+  await using outage = await afterOutage(false);
+  outage.near.disconnect();
+  const result = outage.call("shop", "run");
+  outage.near.reconnect();
   setTimeout(() => outage.far.reconnect(), 150);
   strictEqual(await result, 1);
 });
