@@ -51,8 +51,7 @@ test("a server that was killed comes back on its port with its store", async () 
   const nc = await connect({ servers: server.url });
   const jsm = await jetstreamManager(nc);
   await jsm.streams.add({ name: "kept", subjects: ["kept"] });
-  nc.publish("kept", "1");
-  await nc.flush();
+  await nc.request("kept", "1"); // the stream answers when it has stored it
   await nc.close();
   await server.kill();
   strictEqual(alive(before), false);
