@@ -4,11 +4,11 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { findNatsServer, type Suite } from "./nats_binary.ts";
 import { watchFolder } from "./guard.ts";
-import { end, ready, READY_MS, type Running, signal, spawnServer } from "./nats_process.ts";
+import { clusterReady } from "./nats_cluster.ts";
+import { end, ready, type Running, signal, spawnServer } from "./nats_process.ts";
 import { onFreePorts, PortTakenError } from "./ports.ts";
 
 export { findNatsServer, type NatsBinary, type Suite } from "./nats_binary.ts";
@@ -205,63 +205,6 @@ function configuration(
     options.config ?? "",
     "",
   ].join("\n");
-}
-
-/** What `/routez` says. */
-interface Routes {
-  readonly routes?: readonly { readonly remote_id: string }[] | null;
-}
-
-interface JetStreamState {
-  readonly meta_cluster?: {
-    readonly leader?: string;
-    readonly replicas?: readonly { readonly current?: boolean; readonly offline?: boolean }[];
-  };
-}
-
-async function clusterReady(
-  servers: readonly NatsServer[],
-  monitors: readonly number[],
-  jetstream: boolean,
-): Promise<void> {
-  for (const until = Date.now() + READY_MS; Date.now() < until; await setTimeout(50)) {
-    if (await haveRoutes(monitors) && (!jetstream || await haveLeader(servers, monitors))) return;
-  }
-  const logs = await Promise.all(servers.map((server) => server.log()));
-  throw new Error(`The cluster was not ready within ${READY_MS} ms\n${logs.join("\n")}`);
-}
-
-/** Whether every server has a route to each of the others, so that it hears of their subscriptions. */
-async function haveRoutes(monitors: readonly number[]): Promise<boolean> {
-  const states = await Promise.all(monitors.map((port) => monitored<Routes>(port, "routez")));
-  return states.every((state) =>
-    // Servers from 2.10 on have several routes to each other.
-    new Set(state?.routes?.map(({ remote_id }) => remote_id)).size >= monitors.length - 1
-  );
-}
-
-async function haveLeader(
-  servers: readonly NatsServer[],
-  monitors: readonly number[],
-): Promise<boolean> {
-  const states = await Promise.all(
-    monitors.map(async (port) => (await monitored<JetStreamState>(port, "jsz"))?.meta_cluster),
-  );
-  const leader = states[0]?.leader;
-  const replicas = states[servers.findIndex(({ name }) => name === leader)]?.replicas ?? [];
-  return Boolean(leader) && states.every((state) => state?.leader === leader) &&
-    replicas.length === servers.length - 1 &&
-    replicas.every((replica) => replica.current && !replica.offline);
-}
-
-/** What a server says of itself; undefined while it is not up yet. */
-async function monitored<State>(port: number, path: string): Promise<State | undefined> {
-  try {
-    const signal = AbortSignal.timeout(1_000);
-    return await (await fetch(`http://127.0.0.1:${port}/${path}`, { signal })).json() as State;
-  } catch {
-    return undefined; // not up yet, which the loop waits for
-  }
 }
 
 function uniqueName(): string {
