@@ -2,8 +2,8 @@
 
 import { createClock } from "../src/adapters/system/clock.ts";
 import { createRandom } from "../src/adapters/system/random.ts";
+import type { FreshFields } from "../src/domain/envelope.ts";
 import {
-  type FreshFields,
   readRequest,
   readResponse,
   requestJson,

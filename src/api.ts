@@ -8,8 +8,8 @@ export {
   ValidationError,
 } from "./domain/error.ts";
 export type { ErrorOptions, Issue } from "./domain/error.ts";
+export type { Envelope } from "./domain/envelope.ts";
 export type { Jsonified, JsonKnown, JsonMissing, JsonWritten } from "./domain/jsonified.ts";
-export type { Envelope } from "./domain/message.ts";
 export type { RetryPolicy } from "./domain/retry.ts";
 export type {
   InputOf,

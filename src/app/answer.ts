@@ -12,7 +12,7 @@ import {
 } from "../domain/error.ts";
 import { flatCopy } from "../domain/flat.ts";
 import { HEADER, readHeaderCode } from "../domain/header.ts";
-import { isRecord } from "../domain/message.ts";
+import { isRecord } from "../domain/envelope.ts";
 import type { Message, Messaging } from "../ports/messaging.ts";
 
 /** An answer, and the message that it came in, whose headers are read when they are needed. */

@@ -2,7 +2,7 @@
 
 import { assertKeys, assertTimeout, isPlainObject, show } from "../domain/check.ts";
 import { assertHeaders } from "../domain/header.ts";
-import { isRecord } from "../domain/message.ts";
+import { isRecord } from "../domain/envelope.ts";
 import { resolveRetry } from "../domain/retry.ts";
 import { assertInstanceId } from "../domain/subject.ts";
 import type { CallOptions } from "./context.ts";

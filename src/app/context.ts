@@ -1,7 +1,7 @@
 // The context: what a handler gets beside its input.
 
+import type { Envelope } from "../domain/envelope.ts";
 import type { Jsonified } from "../domain/jsonified.ts";
-import type { Envelope } from "../domain/message.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { RpcHandler } from "./rpc.ts";

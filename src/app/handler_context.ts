@@ -2,7 +2,7 @@
 
 import { flatCopy } from "../domain/flat.ts";
 import { traceIdOf } from "../domain/header.ts";
-import type { Envelope } from "../domain/message.ts";
+import type { Envelope } from "../domain/envelope.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Call, Context } from "./context.ts";
 import type { Invocation } from "./invocation.ts";

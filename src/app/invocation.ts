@@ -1,7 +1,8 @@
 // One call that is being handled: its context, its deadline and its place in the queue.
 
 import { HEADER } from "../domain/header.ts";
-import type { Envelope, RpcRequest } from "../domain/message.ts";
+import type { Envelope } from "../domain/envelope.ts";
+import type { RpcRequest } from "../domain/message.ts";
 import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Codec } from "../ports/codec.ts";

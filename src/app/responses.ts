@@ -2,7 +2,8 @@
 
 import { AegisError } from "../domain/error.ts";
 import { HEADER, headerCode, headerJson } from "../domain/header.ts";
-import { DEFAULT_TIMEOUT_MS, isRecord, type RpcResponse } from "../domain/message.ts";
+import { isRecord } from "../domain/envelope.ts";
+import { DEFAULT_TIMEOUT_MS, type RpcResponse } from "../domain/message.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Invocation } from "./invocation.ts";

@@ -8,8 +8,8 @@ import type { Metrics } from "../ports/metrics.ts";
 import type { Random } from "../ports/random.ts";
 import type { Transport } from "../ports/transport.ts";
 import { SerializationError } from "../domain/error.ts";
+import type { FreshFields } from "../domain/envelope.ts";
 import {
-  type FreshFields,
   requestJson,
   requestValue,
   responseJson,

@@ -1,7 +1,7 @@
 // Options of a service, and the checks of them.
 
 import { assertConcurrency, assertKeys, show } from "../domain/check.ts";
-import { isRecord } from "../domain/message.ts";
+import { isRecord } from "../domain/envelope.ts";
 import { assertInstanceId } from "../domain/subject.ts";
 import type { Bus, BusHealth } from "./bus.ts";
 import { assertMiddleware, type ServerMiddleware } from "./middleware.ts";

@@ -1,6 +1,7 @@
 // Messages as this SDK itself writes them, read without parsing the envelope: only what differs from message to message.
 
-import { isRecord, type RpcRequest } from "./message.ts";
+import { isRecord } from "./envelope.ts";
+import type { RpcRequest } from "./message.ts";
 import { assertShape } from "./shape.ts";
 
 const ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";

@@ -6,8 +6,8 @@ import fc from "fast-check";
 import { msgpack } from "../../msgpack.ts";
 import { createJsonCodec } from "../../src/adapters/system/json.ts";
 import { AegisError } from "../../src/domain/error.ts";
+import type { FreshFields } from "../../src/domain/envelope.ts";
 import {
-  type FreshFields,
   readRequest,
   readResponse,
   requestJson,

@@ -3,9 +3,8 @@
 import { deepStrictEqual, doesNotThrow, ok, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
 import { ValidationError } from "../../src/domain/error.ts";
+import { type FreshFields, isRecord } from "../../src/domain/envelope.ts";
 import {
-  type FreshFields,
-  isRecord,
   readRequest,
   readResponse,
   requestJson,

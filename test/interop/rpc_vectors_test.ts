@@ -8,8 +8,8 @@ import { AegisError } from "../../mod.ts";
 import { msgpack } from "../../msgpack.ts";
 import { createJsonCodec } from "../../src/adapters/system/json.ts";
 import { codecOf, encodeRequest, encodeResponse } from "../../src/app/runtime.ts";
+import type { FreshFields } from "../../src/domain/envelope.ts";
 import {
-  type FreshFields,
   readRequest,
   readResponse,
   requestValue,

@@ -4,7 +4,8 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { createClient, NotActiveError, rpc, RpcError } from "../../mod.ts";
 import { msgpack } from "../../msgpack.ts";
 import { createJsonCodec } from "../../src/adapters/system/json.ts";
-import { type FreshFields, readResponse } from "../../src/domain/message.ts";
+import type { FreshFields } from "../../src/domain/envelope.ts";
+import { readResponse } from "../../src/domain/message.ts";
 import { ask, both, errorOf, requestText } from "../app/buses.ts";
 
 const json = createJsonCodec();
