@@ -45,11 +45,16 @@ export const ENTRIES: readonly string[] = [
 const SHARED: Readonly<Record<string, string>> = {
   "context.ts": "what a handler is given; every capability has handlers",
   "deadlines.ts": "one timer for all that expires, in calls as in commands",
+  "handler_context.ts": "what a handler is shown, of a call as of an event",
   "limiter.ts": "slots and a bounded wait, the same for every kind of handler",
   "measures.ts": "the names and labels of metrics, which must agree",
   "middleware.ts": "the chain that wraps any handler",
+  "parking.ts": "the bounded wait for the bus, of calls as of events",
+  "pause.ts": "waiting for a while, whoever waits",
+  "resources.ts": "streams and consumers made to order, of events as of commands",
   "runtime.ts": "the ports of one bus, handed to whoever needs them",
   "spans.ts": "the names and attributes of spans, which must agree",
+  "work.ts": "what stop() waits for, whatever a service serves",
 };
 
 /** The files of each capability; they may import one another. */
@@ -60,14 +65,12 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "call_options.ts",
     "caller.ts",
     "endings.ts",
-    "handler_context.ts",
     "intake.ts",
     "invocation.ts",
     "invoke.ts",
     "listening.ts",
     "method.ts",
     "outgoing.ts",
-    "parking.ts",
     "replies.ts",
     "responder.ts",
     "responses.ts",
@@ -75,9 +78,27 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "rpc.ts",
     "run_handler.ts",
     "start_error.ts",
-    "stopping.ts",
   ],
-  event: ["event.ts"],
+  event: [
+    "dead_letters.ts",
+    "dead_letter_writer.ts",
+    "event.ts",
+    "event_handling.ts",
+    "event_source.ts",
+    "event_streams.ts",
+    "event_types.ts",
+    "keep_working.ts",
+    "on.ts",
+    "publish_endings.ts",
+    "publish_input.ts",
+    "publish_job.ts",
+    "publish_many.ts",
+    "publisher.ts",
+    "run_event.ts",
+    "subscriber.ts",
+    "subscribers.ts",
+    "subscription_plan.ts",
+  ],
   command: ["command.ts"],
   registry: ["registry.ts"],
   discovery: ["discovery.ts"],
@@ -85,10 +106,19 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The files that put capabilities together. */
-const COMPOSITION: readonly string[] = ["bus.ts", "client.ts", "service.ts", "service_options.ts"];
+const COMPOSITION: readonly string[] = [
+  "bus.ts",
+  "client.ts",
+  "service.ts",
+  "service_options.ts",
+  "serving.ts",
+  "stopping.ts",
+  "topology.ts",
+];
 
 /** Globals outside of src/adapters, with the reason why no port can stand between. */
 const GLOBALS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "src/domain/deliver_from.ts": { Date: "it reads times that programs give, and asks for none" },
   "src/testing/manual_clock.ts": { Date: "it is a clock, and writes its own time as ISO 8601" },
 };
 

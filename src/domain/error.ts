@@ -181,6 +181,36 @@ export class NotActiveError extends AegisError {
   }
 }
 
+/** What is there differs from what was expected or asked for: somebody was faster, or a setting cannot be changed. */
+export class ConflictError extends AegisError {
+  static {
+    mark(this, "error/ConflictError");
+  }
+
+  /** The name of the class. */
+  override name = "ConflictError";
+
+  /** Makes an error of code `CONFLICT`. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("CONFLICT", message, options);
+  }
+}
+
+/** A stream is full and takes nothing new. What was published was not stored. */
+export class QueueFullError extends AegisError {
+  static {
+    mark(this, "error/QueueFullError");
+  }
+
+  /** The name of the class. */
+  override name = "QueueFullError";
+
+  /** Makes an error of code `QUEUE_FULL`. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("QUEUE_FULL", message, options);
+  }
+}
+
 /** A value has no encoding, bytes are no valid encoding, or a message is too large. */
 export class SerializationError extends AegisError {
   static {

@@ -1,6 +1,7 @@
 // The transport: one connection to a broker and all that it can do, capability by capability.
 
 import type { Messaging } from "./messaging.ts";
+import type { Streams } from "./stream.ts";
 
 /** Whether the broker is there. `closed` is final. */
 export type BusStatus = "connected" | "reconnecting" | "closed";
@@ -36,6 +37,8 @@ export interface Transport {
   readonly lastError?: string | undefined;
   /** Core messaging. */
   readonly messaging: Messaging;
+  /** Streams; without them there are no events. */
+  readonly streams?: Streams | undefined;
   /** Calls `listener` at each change of status; what it returns ends that. What a listener throws is logged. */
   onStatus(listener: (status: BusStatus) => void): () => void;
   /** The time of a round trip to the broker, in milliseconds. */
