@@ -26,10 +26,13 @@
 
 import { createClock } from "./src/adapters/system/clock.ts";
 import type { Transport } from "./src/ports/transport.ts";
+import type { Case } from "./src/testing/contract_tools.ts";
 import { type Faults, faulty } from "./src/testing/faults.ts";
+import { streamCases } from "./src/testing/stream_contract.ts";
 
 export { MemoryBroker } from "./src/adapters/memory/broker.ts";
 export type { Interest, MemoryMessage } from "./src/adapters/memory/broker.ts";
+export type { BrokerClock } from "./src/adapters/memory/broker_clock.ts";
 export { createMemoryTransport } from "./src/adapters/memory/transport.ts";
 export type { MemoryTransport } from "./src/adapters/memory/transport.ts";
 export { captureLogs } from "./src/testing/capture_logs.ts";
@@ -38,6 +41,25 @@ export type { Case } from "./src/testing/contract_tools.ts";
 export type { Faults, PublishedMessage } from "./src/testing/faults.ts";
 export { ManualClock } from "./src/testing/manual_clock.ts";
 export { messagingContract } from "./src/testing/messaging_contract.ts";
+
+/**
+ * What a transport with `streams` must do, case by case, beside {@linkcode messagingContract}. `open` makes a new
+ * connection to one and the same broker each time it is called; each case closes those that it opened, uses streams and
+ * subjects of its own, and removes its streams. A case that does not hold rejects.
+ *
+ * Rules about time take the time that they are about: the slowest case takes some seconds. A case removes a stream by a
+ * request to `$JS.API.STREAM.DELETE.{stream}`, whose answer it awaits.
+ *
+ * @example An adapter of one's own proves itself
+ * ```ts ignore
+ * import { streamContract } from "@aegis/sdk/testing";
+ * import { test } from "node:test";
+ * import { openMine } from "./mine.ts";
+ *
+ * for (const { name, run } of streamContract) test(`mine: ${name}`, () => run(openMine));
+ * ```
+ */
+export const streamContract: readonly Case[] = streamCases(createClock());
 
 /**
  * A transport that loses, delays or doubles what is published through it, for `connect({ transport })`. It is the

@@ -79,6 +79,19 @@ export function fails(nameOrCode: string, run: () => void): void {
   throw new Error(`It did not throw ${nameOrCode}: ${run}`);
 }
 
+/** Throws unless `run` throws or rejects with an error of that name, or of that code; gives the error. */
+export async function rejects(nameOrCode: string, run: () => Promise<unknown>): Promise<Error> {
+  try {
+    await run();
+  } catch (error) {
+    if (AegisError.is(error, nameOrCode) || (error as Error).name === nameOrCode) {
+      return error as Error;
+    }
+    throw new Error(`It rejected with ${error}, and not with ${nameOrCode}`, { cause: error });
+  }
+  throw new Error(`It did not reject with ${nameOrCode}: ${run}`);
+}
+
 /** The body of a message as text. */
 export function text(message: Message): string {
   return new TextDecoder().decode(message.data);

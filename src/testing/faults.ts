@@ -4,6 +4,7 @@ import { AegisError } from "../domain/error.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Messaging } from "../ports/messaging.ts";
 import type { Transport } from "../ports/transport.ts";
+import { faultyStreams } from "./stream_faults.ts";
 
 /** A message that a connection publishes. */
 export interface PublishedMessage {
@@ -19,8 +20,20 @@ export interface PublishedMessage {
 
 /** What goes wrong with the messages that a connection publishes. What it receives is as it comes. */
 export interface Faults {
-  /** Whether this message is lost. As on a wire, the publisher is not told. @default {nothing is lost} */
+  /**
+   * Whether this message is lost. As on a wire, the publisher is not told: one that waits until a stream has stored it
+   * gets a `TimeoutError` when its time is over.
+   *
+   * @default {nothing is lost}
+   */
   readonly drop?: (message: PublishedMessage) => boolean;
+  /**
+   * Whether the answer of the stream that stores this message is lost: it is stored, and the publisher gets a
+   * `TimeoutError` when its time is over.
+   *
+   * @default {no answer is lost}
+   */
+  readonly dropAck?: (message: PublishedMessage) => boolean;
   /**
    * How late messages go out, in milliseconds; others overtake them. A message whose time comes while the transport is
    * away or closed is lost. A function decides for each message, and 0 is at once.
@@ -28,7 +41,7 @@ export interface Faults {
    * @default {0}
    */
   readonly delayMs?: number | ((message: PublishedMessage) => number);
-  /** Whether this message goes out twice. @default {nothing does} */
+  /** Whether this message goes out twice; a stream stores it once where it has an id. @default {nothing does} */
   readonly duplicate?: (message: PublishedMessage) => boolean;
   /** What delays are measured with, such as a `ManualClock`. @default {the system's clock} */
   readonly clock?: Clock;
@@ -84,6 +97,7 @@ export function faulty(transport: Transport, faults: Faults, clock: Clock): Tran
       return transport.lastError;
     },
     messaging,
+    streams: transport.streams && faultyStreams(transport.streams, faults, clock),
     onStatus: (listener) => transport.onStatus(listener),
     ping: () => transport.ping(),
     close: () => transport.close(),

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import {
   connect,
@@ -33,6 +33,45 @@ function wire(faults: Faults) {
     return got.splice(0);
   };
   return { inner, messaging, arrived };
+}
+
+const STREAM = {
+  name: "to",
+  description: "",
+  subjects: ["to.>"],
+  retention: "limits",
+  storage: "memory",
+  replicas: 1,
+  discard: "old",
+  maxAgeMs: 0,
+  maxMessages: 0,
+  maxBytes: 0,
+  maxMessageBytes: 0,
+  duplicateWindowMs: 0,
+} as const;
+
+/** A stream of `to.>`, what publishes to it with faults, and the bodies that it has stored. */
+async function stream(faults: Omit<Faults, "clock">) {
+  const clock = new ManualClock();
+  const inner = createMemoryTransport();
+  const { admin, store } = withFaults(inner, { ...faults, clock }).streams!;
+  await admin.createStream(STREAM);
+  const stored = async (): Promise<string[]> => {
+    const bodies: string[] = [];
+    for (let at = 1;;) {
+      const message = await inner.streams!.store.read("to", at, ">");
+      if (message === undefined) return bodies;
+      bodies.push(new TextDecoder().decode(message.data));
+      at = message.sequence + 1;
+    }
+  };
+  /** Publishes with an id; gives the sequence, or the code of the error. */
+  const publish = (body: string | Uint8Array, id: string = String(body)) =>
+    store.publish("to.a", body, { "Nats-Msg-Id": id }, 1_000).then(
+      ({ sequence, duplicate }) => `${sequence}${duplicate ? " again" : ""}`,
+      (error) => `${error.code} at ${clock.monotonic()}`,
+    );
+  return { clock, inner, store, stored, publish };
 }
 
 const shared = new MemoryBroker();
@@ -134,4 +173,108 @@ test("a lost request is a time-out, and a slow one is in time", async () => {
   await rejects(client.call("echo", "hi", {}, { timeoutMs: 30 }), { code: "TIMEOUT" });
   lose = false;
   strictEqual(await client.call("echo", "hi"), "hi");
+});
+
+test("drop loses what is published to a stream, and the publisher times out", async () => {
+  const { clock, stored, publish } = await stream({ drop: ({ body }) => body === "2" });
+  const said = ["1", "2", "3"].map((body) => publish(body));
+  strictEqual(await said[0], "1");
+  clock.advance(999);
+  strictEqual(await said[2], "2");
+  clock.advance(1);
+  strictEqual(await said[1], "TIMEOUT at 1000");
+  deepStrictEqual(await stored(), ["1", "3"]);
+  strictEqual(clock.pending, 0);
+});
+
+test("dropAck has it stored, and the publisher times out", async () => {
+  let deaf = true;
+  const { clock, stored, publish } = await stream({ dropAck: () => deaf });
+  const said = publish("1");
+  deepStrictEqual(await stored(), ["1"]);
+  clock.advance(1_000);
+  strictEqual(await said, "TIMEOUT at 1000");
+  deaf = false;
+  strictEqual(await publish("1"), "1 again");
+  deepStrictEqual(await stored(), ["1"]);
+});
+
+test("dropAck keeps a refusal from the publisher too, but not an outage", async () => {
+  const { clock, inner, publish } = await stream({ dropAck: () => true });
+  await inner.streams!.admin.updateStream({ ...STREAM, discard: "new", maxMessages: 1 });
+  const full = [publish("1"), publish("2")];
+  await inner.ping();
+  clock.advance(1_000);
+  deepStrictEqual(await Promise.all(full), ["TIMEOUT at 1000", "TIMEOUT at 1000"]);
+  inner.disconnect();
+  strictEqual(await publish("3"), "SERVICE_UNAVAILABLE at 1000");
+});
+
+test("duplicate stores a message twice, and once where it has an id", async () => {
+  const { store, stored, publish } = await stream({ duplicate: () => true });
+  strictEqual(await publish("with"), "1");
+  strictEqual((await store.publish("to.a", "without", {}, 1_000)).sequence, 2);
+  deepStrictEqual(await stored(), ["with", "without", "without"]);
+});
+
+test("delayMs has it stored on the clock's time, with the bytes as they were", async () => {
+  const { clock, stored, publish } = await stream({
+    delayMs: ({ body }) => typeof body === "string" ? 0 : 100,
+  });
+  const bytes = new TextEncoder().encode("slow");
+  const slow = publish(bytes, "slow");
+  bytes.fill(0);
+  strictEqual(await publish("fast"), "1");
+  clock.advance(99);
+  deepStrictEqual(await stored(), ["fast"]);
+  clock.advance(1);
+  strictEqual(await slow, "2");
+  deepStrictEqual(await stored(), ["fast", "slow"]);
+});
+
+test("a delay over the time of the publisher is a time-out, and it is stored later", async () => {
+  const { clock, stored, publish } = await stream({ delayMs: 1_500 });
+  const said = publish("1");
+  clock.advance(1_000);
+  strictEqual(await said, "TIMEOUT at 1000");
+  deepStrictEqual(await stored(), []);
+  clock.advance(500);
+  deepStrictEqual(await stored(), ["1"]);
+});
+
+test("what goes out late into an outage is lost", async () => {
+  const { clock, inner, stored, publish } = await stream({ delayMs: 100 });
+  const said = publish("1");
+  inner.disconnect();
+  clock.advance(100);
+  inner.reconnect();
+  await inner.ping();
+  clock.advance(900);
+  strictEqual(await said, "TIMEOUT at 1000");
+  deepStrictEqual(await stored(), []);
+});
+
+test("a transport with faults passes on what its streams do beside publishing", async () => {
+  const { inner, store, publish } = await stream({});
+  await publish("1");
+  await publish("2");
+  await inner.streams!.admin.putConsumer("to", {
+    name: "c",
+    description: "",
+    filter: ">",
+    from: "all",
+    ackWaitMs: 1_000,
+    maxAckPending: 10,
+    inactiveThresholdMs: 0,
+  });
+  strictEqual(await store.remove("to", 1), true);
+  strictEqual((await store.read("to", 1, ">"))?.sequence, 2);
+  const got: number[] = [];
+  const onDelivery = ({ sequence }: { sequence: number }) => void got.push(sequence);
+  const pull = store.pull("to", "c", { onDelivery, onGone() {}, onHealth() {} });
+  pull.ask(5);
+  await inner.ping();
+  deepStrictEqual(got, [2]);
+  ok(store.ingest === undefined);
+  await inner.close();
 });

@@ -1,6 +1,10 @@
 // The embedded broker: subjects, wildcards, queue groups and answers, inside this process.
 
 import type { Message } from "../../ports/messaging.ts";
+import type { PublishAck } from "../../ports/stream.ts";
+import { type BrokerClock, SYSTEM_CLOCK } from "./broker_clock.ts";
+import { isWild, matches } from "./pattern.ts";
+import { StreamBank } from "./stream_bank.ts";
 import { Turn } from "./turn.ts";
 
 /** A message with its headers. */
@@ -24,19 +28,63 @@ export interface Interest {
 /** The default of a NATS server, so that what is too large there is too large here. */
 export const MAX_PAYLOAD: number = 1024 * 1024;
 
-/** Routes messages as a NATS server does. Delivery is never part of the publisher's own call. */
+/** How every client of a NATS server removes a stream. */
+const DELETE = "$JS.API.STREAM.DELETE.";
+
+/** The streams of a broker; they are no part of what it shows. */
+export let bankOf: (broker: MemoryBroker) => StreamBank;
+
+/** Routes messages as a NATS server does, and stores them in streams. Delivery is never part of the publisher's own call. */
 export class MemoryBroker {
+  static {
+    bankOf = (broker) => broker.#bank;
+  }
+
   readonly #exact = new Map<string, Set<Interest>>();
-  readonly #wild = new Set<Interest>();
+  readonly #wild = new Map<Interest, readonly string[]>();
   readonly #turn = new Turn(() => this.#drain());
+  readonly #bank: StreamBank;
   #queue: (() => void)[] = [];
+  #connections = 0;
+
+  /**
+   * Makes a broker without streams.
+   *
+   * @param clock what ack waits, delays and ages are measured with; the system's unless given
+   *
+   * @example Deliveries again, without waiting for them
+   * ```ts
+   * import { createMemoryTransport, ManualClock, MemoryBroker } from "@aegis/sdk/testing";
+   *
+   * const clock = new ManualClock();
+   * const transport = createMemoryTransport(new MemoryBroker(clock));
+   * // … what is not acknowledged within 30 s is delivered again
+   * clock.advance(30_000);
+   * await transport.close();
+   * ```
+   */
+  constructor(clock: BrokerClock = SYSTEM_CLOCK) {
+    this.#bank = new StreamBank(clock, (task) => this.post(task));
+  }
+
+  /** Counts a connection: without one, the broker holds no timers. What it returns ends that. */
+  connect(): () => void {
+    if (this.#connections++ === 0) this.#bank.start();
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      if (--this.#connections === 0) this.#bank.stop();
+    };
+  }
 
   /** Adds a subscription; what is published from now on reaches it. */
   add(interest: Interest): void {
-    if (isWild(interest.pattern)) this.#wild.add(interest);
+    const { pattern } = interest;
+    if (isWild(pattern)) this.#wild.set(interest, pattern.split("."));
     else {
-      const set = this.#exact.get(interest.pattern) ?? new Set();
-      this.#exact.set(interest.pattern, set.add(interest));
+      const set = this.#exact.get(pattern) ?? new Set();
+      this.#exact.set(pattern, set.add(interest));
     }
   }
 
@@ -47,13 +95,16 @@ export class MemoryBroker {
     if (set?.delete(interest) && set.size === 0) this.#exact.delete(interest.pattern);
   }
 
-  /** Routes a message to everyone who listens, and to one of each queue group. */
-  publish(message: MemoryMessage): void {
+  /**
+   * Routes a message to everyone who listens, and to one of each queue group, and stores it. Gives what its stream says
+   * of it, or why that refused it; undefined where no stream stores it.
+   */
+  publish(message: MemoryMessage): PublishAck | Error | undefined {
     const groups = new Map<string, Interest[]>();
     let reached = false;
     for (const interest of this.#matches(message.subject)) {
       reached = true;
-      if (interest.queue === undefined) this.#post(() => interest.deliver(message));
+      if (interest.queue === undefined) this.post(() => interest.deliver(message));
       else {
         const group = groups.get(interest.queue);
         if (group === undefined) groups.set(interest.queue, [interest]);
@@ -62,34 +113,42 @@ export class MemoryBroker {
     }
     for (const group of groups.values()) {
       const chosen = group[Math.floor(Math.random() * group.length)]!;
-      this.#post(() => chosen.deliver(message));
+      this.post(() => chosen.deliver(message));
     }
-    if (!reached && message.reply !== undefined && message.reply !== "") {
-      this.publish({
-        subject: message.reply,
-        reply: undefined,
-        data: new Uint8Array(0),
-        headers: undefined,
-        status: 503,
-      });
-    }
+    const said = this.#bank.store(message);
+    if (said !== undefined || reached || !message.reply) return said;
+    if (message.subject.startsWith(DELETE)) this.#delete(message.subject, message.reply);
+    else this.#answer(message.reply, "", 503);
+    return undefined;
   }
 
   /** Resolves when everything that was routed before has been delivered. */
   flush(): Promise<void> {
-    return new Promise((resolve) => this.#post(resolve));
+    return new Promise((resolve) => this.post(resolve));
+  }
+
+  /** Runs something after everything that was routed before. */
+  post(task: () => void): void {
+    this.#queue.push(task);
+    if (this.#queue.length === 1) this.#turn.request();
+  }
+
+  #delete(subject: string, reply: string): void {
+    const success = this.#bank.delete(subject.slice(DELETE.length));
+    const error = { code: 404, err_code: 10059, description: "stream not found" };
+    this.#answer(reply, JSON.stringify(success ? { success } : { error }));
+  }
+
+  #answer(subject: string, body: string, status?: number): void {
+    const data = new TextEncoder().encode(body);
+    this.publish({ subject, reply: undefined, data, headers: undefined, status });
   }
 
   *#matches(subject: string): Iterable<Interest> {
     yield* this.#exact.get(subject) ?? [];
     if (this.#wild.size === 0) return;
     const tokens = subject.split(".");
-    for (const interest of this.#wild) if (matches(interest.pattern, tokens)) yield interest;
-  }
-
-  #post(task: () => void): void {
-    this.#queue.push(task);
-    if (this.#queue.length === 1) this.#turn.request();
+    for (const [interest, pattern] of this.#wild) if (matches(pattern, tokens)) yield interest;
   }
 
   /** Delivers in order. What deliveries cause is delivered later, and after a while not before timers have had their turn. */
@@ -98,19 +157,4 @@ export class MemoryBroker {
     this.#queue = [];
     for (const task of tasks) task();
   }
-}
-
-/** Whether a pattern has a wildcard. */
-function isWild(pattern: string): boolean {
-  return /(?:^|\.)(?:\*(?:\.|$)|>$)/.test(pattern);
-}
-
-/** Whether a pattern fits a subject: `*` stands for one token, a last `>` for one or more. */
-function matches(pattern: string, subject: readonly string[]): boolean {
-  const tokens = pattern.split(".");
-  for (let i = 0; i < tokens.length; i++) {
-    if (tokens[i] === ">") return subject.length > i;
-    if (i >= subject.length || (tokens[i] !== "*" && tokens[i] !== subject[i])) return false;
-  }
-  return tokens.length === subject.length;
 }

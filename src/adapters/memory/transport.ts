@@ -6,12 +6,14 @@ import type { Logger } from "../../ports/logger.ts";
 import type { Message, Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
 import type { BusStatus, Transport } from "../../ports/transport.ts";
 import { type Interest, MAX_PAYLOAD, MemoryBroker, type MemoryMessage } from "./broker.ts";
+import { headerLength, headerValue } from "./headers.ts";
+import { createMemoryStreams } from "./streams.ts";
 
 /** A transport whose connection can be cut and mended, to see what programs make of that. */
 export interface MemoryTransport extends Transport {
-  /** Cuts the connection: what is routed here is lost, what is published is refused. */
+  /** Cuts the connection: what is routed here is lost, what is published is refused, nothing is delivered of streams. */
   disconnect(): void;
-  /** Mends it: subscriptions stand again. */
+  /** Mends it: subscriptions stand again, acknowledgements that were due are given, deliveries are asked for again. */
   reconnect(): void;
 }
 
@@ -26,7 +28,9 @@ export function createMemoryTransport(
   const listeners = new Set<(status: BusStatus) => void>();
   const interests = new Set<Interest>();
   const inbox = `_INBOX.m${(++connections).toString(36)}`;
+  const left = broker.connect();
   let status: BusStatus = "connected";
+  let cuts = 0;
 
   const failed = (what: string, error: unknown): void => {
     try {
@@ -48,12 +52,55 @@ export function createMemoryTransport(
     }
   };
 
-  const assertHere = (what: string): void => {
+  const assertOpen = (what: string): void => {
     if (status === "closed") throw new ClosedError(`Cannot ${what}: the bus is closed`);
-    if (status !== "connected") {
-      throw new UnavailableError(`Cannot ${what}: the bus is away and reconnecting`);
-    }
   };
+
+  const assertHere = (what: string): void => {
+    assertOpen(what);
+    if (status === "connected") return;
+    throw new UnavailableError(`Cannot ${what}: the bus is away and reconnecting`, {
+      details: { sent: false },
+    });
+  };
+
+  /** A message that may be published. */
+  const checked = (
+    subject: string,
+    body: string | Uint8Array,
+    reply: string | undefined,
+    headers: Readonly<Record<string, string>> | undefined,
+  ): MemoryMessage => {
+    assertHere(`publish to ${subject}`);
+    assertSubject(subject, reply ?? "", "publish");
+    // A copy, as a wire makes one: what the publisher does with its bytes later changes nothing.
+    const data = typeof body === "string" ? encoder.encode(body) : body.slice();
+    const length = data.length + headerLength(headers);
+    if (length > MAX_PAYLOAD) {
+      throw new SerializationError(
+        `Cannot publish to ${subject}: the message has ${length} bytes, and the server takes ${MAX_PAYLOAD} (max_payload)`,
+        { code: "PAYLOAD_TOO_LARGE", details: { length, maxPayload: MAX_PAYLOAD } },
+      );
+    }
+    return {
+      subject,
+      reply: reply === "" ? undefined : reply,
+      data,
+      headers: headers === undefined ? undefined : { ...headers },
+      status: undefined,
+    };
+  };
+
+  const streams = createMemoryStreams({
+    broker,
+    isHere: () => status === "connected",
+    cuts: () => cuts,
+    assertOpen,
+    assertHere,
+    message: (subject, body, headers) =>
+      checked(subject, body, undefined, Object.keys(headers).length === 0 ? undefined : headers),
+    failed,
+  });
 
   const messaging: Messaging = {
     get connected() {
@@ -62,29 +109,10 @@ export function createMemoryTransport(
     inbox,
     maxPayload: MAX_PAYLOAD,
     publish(subject, body, reply, headers) {
-      assertHere(`publish to ${subject}`);
-      assertSubject(subject, reply ?? "", "publish");
-      // A copy, as a wire makes one: what the publisher does with its bytes later changes nothing.
-      const data = typeof body === "string" ? encoder.encode(body) : body.slice();
-      const length = data.length + headerLength(headers);
-      if (length > MAX_PAYLOAD) {
-        throw new SerializationError(
-          `Cannot publish to ${subject}: the message has ${length} bytes, and the server takes ${MAX_PAYLOAD} (max_payload)`,
-          { code: "PAYLOAD_TOO_LARGE", details: { length, maxPayload: MAX_PAYLOAD } },
-        );
-      }
-      broker.publish({
-        subject,
-        reply: reply === "" ? undefined : reply,
-        data,
-        headers: headers === undefined ? undefined : { ...headers },
-        status: undefined,
-      });
+      broker.publish(checked(subject, body, reply, headers));
     },
     subscribe(subject, options) {
-      if (status === "closed") {
-        throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
-      }
+      assertOpen(`subscribe to ${subject}`);
       assertSubject(subject, options.queue ?? "", "subscribe");
       const onMessage = (message: Message): void => {
         try {
@@ -102,10 +130,10 @@ export function createMemoryTransport(
     },
     header(message, name) {
       const { headers } = message as MemoryMessage;
-      // What a wire does to a value: space around it is no part of it, and half a surrogate pair has no bytes.
-      return headers !== undefined && Object.hasOwn(headers, name)
-        ? headers[name]?.trim().toWellFormed()
+      const value = headers !== undefined && Object.hasOwn(headers, name)
+        ? headers[name]
         : undefined;
+      return value === undefined ? undefined : headerValue(value);
     },
     isNoResponders: (message) => (message as MemoryMessage).status === 503,
   };
@@ -119,11 +147,12 @@ export function createMemoryTransport(
       name: "memory",
       version: "embedded",
       address: "memory:",
-      jetstream: false,
+      jetstream: true,
       clustered: false,
       maxPayload: MAX_PAYLOAD,
     }),
     messaging,
+    streams: streams.streams,
     onStatus(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -137,17 +166,22 @@ export function createMemoryTransport(
       if (status === "connected") await broker.flush();
       for (const interest of interests) broker.remove(interest);
       interests.clear();
+      streams.end();
+      left();
       change("closed");
     },
     disconnect() {
       if (status !== "connected") return;
       for (const interest of interests) broker.remove(interest);
+      cuts++;
       change("reconnecting");
+      streams.cut();
     },
     reconnect() {
       if (status !== "reconnecting") return;
       for (const interest of interests) broker.add(interest);
       change("connected");
+      streams.mend();
     },
   };
 }
@@ -177,13 +211,6 @@ function subscribe(
       open = false;
     },
   };
-}
-
-function headerLength(headers: Readonly<Record<string, string>> | undefined): number {
-  if (headers === undefined) return 0;
-  let length = "NATS/1.0\r\n\r\n".length;
-  for (const name in headers) length += encoder.encode(`${name}: ${headers[name]}\r\n`).length;
-  return length;
 }
 
 const SHARED = new Map<string, MemoryBroker>();
