@@ -107,6 +107,12 @@ export class NatsMessage implements Message {
       this.#raw.headers?.code === 503;
   }
 
+  /** What the server says in place of a message, such as 409, and in words; 0 for a message. */
+  get status(): { readonly code: number; readonly description: string } {
+    const { headers } = this.#raw;
+    return { code: headers?.code ?? 0, description: headers?.description ?? "" };
+  }
+
   /** The header block, empty where there is none; undefined where nats.js has to be asked. */
   #block(): string | undefined {
     if (this.#read !== undefined) return this.#read.slice(this.#start, this.#body);

@@ -6,6 +6,7 @@ import type { BusStatus, ServerInfo, Transport, TransportKind } from "../../port
 import { translateNatsError } from "./error.ts";
 import { createNatsMessaging } from "./messaging.ts";
 import { settledWithin } from "./settled.ts";
+import { createNatsStreams } from "./streams.ts";
 import { Troubles } from "./troubles.ts";
 
 /** How long closing may take: a server that stands still must not keep the process. */
@@ -23,14 +24,15 @@ interface Internals {
 }
 
 /**
- * A transport over `connection`; `owned` says whether closing the one closes the other, and `logger` is where that goes
- * which listeners throw, and what is wrong with the connection.
+ * A transport over `connection`; `owned` says whether closing the one closes the other, `logger` is where that goes which
+ * listeners throw, and what is wrong with the connection, and `jetstreamDomain` is that of streams, if there is one.
  */
 export function createNatsTransport(
   connection: NatsConnection,
   kind: TransportKind,
   owned = true,
   logger: Pick<Logger, "error" | "warn"> = console,
+  jetstreamDomain: string | undefined = undefined,
 ): Transport {
   const troubles = new Troubles(logger, () => connection.getServer());
   const listeners = new Set<(status: BusStatus) => void>();
@@ -57,6 +59,9 @@ export function createNatsTransport(
   const change = (next: BusStatus): void => {
     if (status === next || status === "closed") return;
     status = next;
+    // First of all: whoever hears of it next may publish.
+    if (next === "connected") streams.returned();
+    else streams.ended(next === "closed" ? "closed" : "broken");
     for (const listener of [...listeners]) {
       try {
         listener(next);
@@ -79,6 +84,10 @@ export function createNatsTransport(
       }
     }
   };
+
+  const link = { isConnected, isClosed: () => status === "closed", refusals, failed };
+  const messaging = createNatsMessaging(connection, link);
+  const streams = createNatsStreams(connection, messaging, link, jetstreamDomain);
 
   const events = connection.status();
   const watch = async (): Promise<void> => {
@@ -123,12 +132,8 @@ export function createNatsTransport(
     get lastError() {
       return troubles.last;
     },
-    messaging: createNatsMessaging(connection, {
-      isConnected,
-      isClosed: () => status === "closed",
-      refusals,
-      failed,
-    }),
+    messaging,
+    streams,
     onStatus(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -1,0 +1,57 @@
+// A delivery of a consumer, and the one word that it may have.
+
+import type { Delivery } from "../../ports/stream.ts";
+import { storedAt } from "./ack_subject.ts";
+import type { Acks } from "./acks.ts";
+import type { NatsMessage } from "./message.ts";
+
+/** A message that was delivered over NATS. */
+export class NatsDelivery implements Delivery {
+  readonly message: NatsMessage;
+  readonly sequence: number;
+  readonly attempt: number;
+  readonly #subject: string;
+  readonly #acks: Acks;
+  #settled = false;
+
+  /** Makes the delivery whose acknowledgement goes to `subject`. */
+  constructor(
+    message: NatsMessage,
+    subject: string,
+    sequence: number,
+    attempt: number,
+    acks: Acks,
+  ) {
+    this.message = message;
+    this.sequence = sequence;
+    this.attempt = attempt;
+    this.#subject = subject;
+    this.#acks = acks;
+  }
+
+  get storedAt(): number {
+    return storedAt(this.#subject);
+  }
+
+  ack(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#acks.ack(this.sequence, this.#subject, "+ACK");
+  }
+
+  nak(delayMs: number): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#acks.nak(this.sequence, this.#subject, delayMs);
+  }
+
+  working(): void {
+    if (!this.#settled) this.#acks.working(this.#subject);
+  }
+
+  term(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#acks.ack(this.sequence, this.#subject, "+TERM");
+  }
+}

@@ -1,0 +1,100 @@
+// Settings of streams: those of the port in the words of the server, and back.
+
+import type { StreamConfig as AnyConfig, StreamInfo } from "@nats-io/jetstream";
+import type { StreamConfig, StreamState } from "../../ports/stream.ts";
+import type { Difference } from "./stream_conflict.ts";
+
+type ServerConfig = Pick<AnyConfig, "name" | "retention" | "storage"> & Partial<AnyConfig>;
+
+/** For how long a server remembers ids when nothing is said, in milliseconds. */
+const DEFAULT_WINDOW_MS = 120_000;
+const NS_PER_MS = 1_000_000;
+
+/** A duration of the server, in milliseconds. Over a hundred days its nanoseconds are more than a number holds exactly. */
+export function toMs(nanoseconds: number | undefined): number {
+  return Math.round((nanoseconds ?? 0) / NS_PER_MS);
+}
+
+/** A duration for the server. */
+export function toNs(milliseconds: number): number {
+  return Math.round(milliseconds * NS_PER_MS);
+}
+
+/** Settings that are not changed once a stream is there. */
+export const FIXED: readonly string[] = ["storage", "retention"];
+
+/** The settings for the server; `batched` says whether it has fast ingest. */
+export function toServer(config: StreamConfig, batched: boolean): ServerConfig {
+  const { retention, maxAgeMs, maxMessages, maxBytes, maxMessageBytes } = config;
+  return {
+    name: config.name,
+    description: config.description,
+    subjects: [...config.subjects],
+    retention,
+    storage: config.storage,
+    num_replicas: config.replicas,
+    discard: config.discard,
+    max_age: toNs(maxAgeMs),
+    max_msgs: maxMessages || -1,
+    max_bytes: maxBytes || -1,
+    max_msg_size: maxMessageBytes || -1,
+    duplicate_window: toNs(windowOf(config)),
+    allow_direct: true,
+    ...(batched && retention === "limits" ? { allow_batched: true } : {}),
+  };
+}
+
+/** A stream as the server describes it. */
+export function fromServer({ config, state }: StreamInfo): StreamState {
+  return {
+    config: {
+      name: config.name,
+      description: config.description ?? "",
+      subjects: config.subjects ?? [],
+      retention: config.retention as StreamConfig["retention"],
+      storage: config.storage,
+      replicas: config.num_replicas,
+      discard: config.discard,
+      maxAgeMs: toMs(config.max_age),
+      maxMessages: limit(config.max_msgs),
+      maxBytes: limit(config.max_bytes),
+      maxMessageBytes: limit(config.max_msg_size),
+      duplicateWindowMs: toMs(config.duplicate_window),
+    },
+    messages: state.messages,
+    bytes: state.bytes,
+    // Servers differ in what they say of a stream that never held anything.
+    firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
+    lastSequence: state.last_seq,
+  };
+}
+
+/** The settings in which a stream is not as it is wanted. */
+export function streamDifferences(is: StreamConfig, wanted: StreamConfig): readonly Difference[] {
+  const differences: Difference[] = [];
+  for (const setting of Object.keys(wanted) as (keyof StreamConfig)[]) {
+    const one = meaning(is, setting);
+    const other = meaning(wanted, setting);
+    if (JSON.stringify(one) !== JSON.stringify(other)) {
+      differences.push({ setting, is: one, wanted: other });
+    }
+  }
+  return differences;
+}
+
+function meaning(config: StreamConfig, setting: keyof StreamConfig): unknown {
+  if (setting === "subjects") return [...config.subjects].sort();
+  if (setting === "duplicateWindowMs") return windowOf(config);
+  return config[setting];
+}
+
+/** The window that a server gives: no message is remembered for longer than it is kept. */
+function windowOf({ duplicateWindowMs, maxAgeMs }: StreamConfig): number {
+  const wanted = duplicateWindowMs || DEFAULT_WINDOW_MS;
+  return maxAgeMs > 0 ? Math.min(wanted, maxAgeMs) : wanted;
+}
+
+/** Servers say -1 where there is no limit, and some say 0. */
+function limit(value: number | undefined): number {
+  return value === undefined || value < 0 ? 0 : value;
+}

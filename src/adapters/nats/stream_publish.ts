@@ -1,0 +1,176 @@
+// Publishing to streams: each message is a request, which the stream that stored it answers.
+
+import {
+  AegisError,
+  ClosedError,
+  SerializationError,
+  TimeoutError,
+  UnavailableError,
+} from "../../domain/error.ts";
+import type { Expiring } from "../../domain/timer_wheel.ts";
+import type { PublishAck } from "../../ports/stream.ts";
+import type { NatsMessage } from "./message.ts";
+import { type ApiError, PubAcks } from "./pub_ack.ts";
+import type { Requests, Unanswered, Waiter } from "./requests.ts";
+import { streamNotFound, translateApiError } from "./stream_error.ts";
+
+/** The name of the stream that stores a subject. */
+type StreamOf = (subject: string) => Promise<string | undefined>;
+
+/** Publishes over `requests`; `streamOf` is asked where nobody answers. */
+export class StreamPublisher {
+  readonly #requests: Requests;
+  readonly #streamOf: StreamOf;
+  readonly #acks = new PubAcks();
+  readonly #decoder = new TextDecoder();
+  readonly #lookups = new Map<string, Promise<Error>>();
+
+  /** Makes a publisher. */
+  constructor(requests: Requests, streamOf: StreamOf) {
+    this.#requests = requests;
+    this.#streamOf = streamOf;
+  }
+
+  /** Publishes a message; see the port. */
+  publish(
+    subject: string,
+    body: string | Uint8Array,
+    headers: Readonly<Record<string, string>>,
+    timeoutMs: number,
+  ): Promise<PublishAck> {
+    return new Promise((resolve, reject) => {
+      const waiting = new Publish(this, subject, performance.now() + timeoutMs, resolve, reject);
+      try {
+        this.#requests.send(waiting, body, isEmpty(headers) ? undefined : headers);
+      } catch (error) {
+        reject(unsent(error));
+      }
+    });
+  }
+
+  /** What a stream answered. */
+  read(message: NatsMessage): PublishAck | ApiError {
+    return this.#acks.read(message.ascii ?? this.#decoder.decode(message.data));
+  }
+
+  /** Why nobody took what was published to `subject`. It is found out once for all that were published together. */
+  nobody(subject: string): Promise<Error> {
+    let lookup = this.#lookups.get(subject);
+    if (lookup === undefined) {
+      lookup = this.#lookUp(subject);
+      this.#lookups.set(subject, lookup);
+    }
+    return lookup;
+  }
+
+  async #lookUp(subject: string): Promise<Error> {
+    const what = `publish to ${subject}`;
+    try {
+      const stream = await this.#streamOf(subject);
+      if (stream === undefined) return streamNotFound(what);
+      return new UnavailableError(
+        `Cannot ${what}: the stream ${stream} has no leader at the moment`,
+        {
+          details: { sent: true },
+        },
+      );
+    } catch (error) {
+      if (AegisError.is(error, "JETSTREAM_DISABLED") || AegisError.is(error, "CLOSED")) {
+        return error;
+      }
+      // A user may publish and not ask for streams: then this is all that is known.
+      if (AegisError.is(error, "PERMISSION_DENIED")) return streamNotFound(what, error);
+      return new UnavailableError(`Cannot ${what}: nobody answers for streams`, {
+        cause: error,
+        details: { sent: true },
+      });
+    } finally {
+      this.#lookups.delete(subject);
+    }
+  }
+}
+
+/** One message that waits for its answer. */
+class Publish implements Waiter {
+  readonly subject: string;
+  readonly expiresAt: number;
+  slot = 0;
+  wheelPrevious: Expiring | undefined = undefined;
+  wheelNext: Expiring | undefined = undefined;
+  readonly #publisher: StreamPublisher;
+  readonly #resolve: (ack: PublishAck) => void;
+  readonly #reject: (error: Error) => void;
+
+  constructor(
+    publisher: StreamPublisher,
+    subject: string,
+    expiresAt: number,
+    resolve: (ack: PublishAck) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#publisher = publisher;
+    this.subject = subject;
+    this.expiresAt = expiresAt;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  answered(message: NatsMessage): void {
+    let answer: PublishAck | ApiError;
+    try {
+      if (message.isNoResponders) {
+        void this.#publisher.nobody(this.subject).then(this.#reject);
+        return;
+      }
+      answer = this.#publisher.read(message);
+    } catch (cause) {
+      this.#reject(
+        new SerializationError(
+          `Cannot publish to ${this.subject}: whoever answered it is no stream`,
+          { cause },
+        ),
+      );
+      return;
+    }
+    if ("sequence" in answer) this.#resolve(answer);
+    else this.#reject(translateApiError(answer, `publish to ${this.subject}`, true));
+  }
+
+  failed(why: Unanswered, error: Error | undefined): void {
+    this.#reject(unanswered(`publish to ${this.subject}`, why, error));
+  }
+}
+
+/** The error for a request without an answer. */
+export function unanswered(what: string, why: Unanswered, error: Error | undefined): Error {
+  const details = { sent: true };
+  switch (why) {
+    case "timeout":
+      return new TimeoutError(`Cannot ${what}: no stream answered in time; it may be stored`, {
+        details,
+      });
+    case "broken":
+      return new UnavailableError(
+        `Cannot ${what}: the bus went away before a stream answered; it may be stored`,
+        { details },
+      );
+    case "closed":
+      return new ClosedError(
+        `Cannot ${what}: the bus was closed before a stream answered; it may be stored`,
+        { details },
+      );
+    case "refused":
+      return error!;
+  }
+}
+
+/** The error of a message that was not sent. */
+function unsent(error: unknown): unknown {
+  if (!AegisError.is(error, "SERVICE_UNAVAILABLE")) return error;
+  return new UnavailableError(error.message, { cause: error, details: { sent: false } });
+}
+
+function isEmpty(headers: Readonly<Record<string, string>>): boolean {
+  for (const _ in headers) return false;
+  return true;
+}

@@ -1,0 +1,67 @@
+// Streams over a NATS connection: JetStream, put together.
+
+import type { NatsConnection } from "@nats-io/nats-core";
+import type { Messaging } from "../../ports/messaging.ts";
+import type { Streams, StreamStore } from "../../ports/stream.ts";
+import type { Link } from "./messaging.ts";
+import { NatsPull } from "./pull.ts";
+import type { Enlisted, PullParts } from "./pull_parts.ts";
+import { Requests } from "./requests.ts";
+import { createStreamAdmin } from "./stream_admin.ts";
+import { StreamApi } from "./stream_api.ts";
+import { StreamPublisher } from "./stream_publish.ts";
+import { readMessage, removeMessage } from "./stream_read.ts";
+
+/** Streams, and what they have to hear of. */
+export interface NatsStreams extends Streams {
+  /** The bus is there again. */
+  returned(): void;
+  /** The bus went away, or is closed for good. */
+  ended(why: "broken" | "closed"): void;
+}
+
+/** Streams over `connection`, of the JetStream in `domain` if there is one. */
+export function createNatsStreams(
+  connection: NatsConnection,
+  messaging: Messaging,
+  link: Link,
+  domain: string | undefined,
+): NatsStreams {
+  const api = new StreamApi(connection, link, domain);
+  const requests = new Requests(messaging, `${messaging.inbox}.s.`);
+  const admin = createStreamAdmin(connection, api);
+  const publisher = new StreamPublisher(requests, admin.streamOf);
+  const enlisted = new Set<Enlisted>();
+  let inboxes = 0;
+  const parts: PullParts = {
+    messaging,
+    api,
+    requests,
+    enlisted,
+    inbox: () => `${messaging.inbox}.c.${++inboxes}`,
+    failed: link.failed,
+  };
+  messaging.onRefused?.((subject, error) => {
+    for (const one of enlisted) one.refused(subject, error);
+  });
+  const store: StreamStore = {
+    publish: (subject, body, headers, timeoutMs) =>
+      publisher.publish(subject, body, headers, timeoutMs),
+    read: (stream, sequence, filter) => readMessage(api, stream, sequence, filter),
+    remove: (stream, sequence) => removeMessage(api, stream, sequence),
+    pull: (stream, consumer, options) => new NatsPull(parts, stream, consumer, options),
+  };
+  return {
+    admin,
+    store,
+    returned() {
+      requests.returned();
+      for (const one of [...enlisted]) one.returned();
+    },
+    ended(why) {
+      api.ended(why);
+      requests.ended(why);
+      for (const one of [...enlisted]) one.ended(why);
+    },
+  };
+}

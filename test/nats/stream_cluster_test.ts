@@ -1,0 +1,129 @@
+// Streams in a cluster of three: leaders step down, servers are killed, and deliveries go on.
+
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { test } from "node:test";
+import { AegisError, UnavailableError } from "../../mod.ts";
+import type { Streams } from "../../src/ports/stream.ts";
+import { startNatsCluster } from "../../tools/nats_server.ts";
+import { outcome, pause, until } from "./outage_tools.ts";
+import { delivered, make, open, type Opened, take, twice } from "./stream_tools.ts";
+
+const REPLICAS = 3;
+const LONG_MS = 10_000;
+
+/** Stores messages one after another, each until it is stored, with the id that is its body. */
+async function putAll({ store }: Streams, first: number, count: number): Promise<void> {
+  for (let i = first; i < first + count; i++) {
+    for (const end = performance.now() + 60_000;;) {
+      const body = String(i);
+      const { error } = await outcome(store.publish("s.n", body, { "Nats-Msg-Id": body }, 2_000));
+      if (error === undefined) break;
+      const passing = UnavailableError.is(error) || AegisError.is(error, "TIMEOUT");
+      ok(passing && performance.now() < end, `${error}`);
+      await pause(50);
+    }
+  }
+}
+
+async function request({ connection }: Opened, subject: string): Promise<Record<string, unknown>> {
+  const answer = await connection.request(subject, "", { timeout: LONG_MS });
+  return answer.json();
+}
+
+/** The name of the server that leads the consumer, or the stream. */
+async function leader(opened: Opened, of: "CONSUMER" | "STREAM"): Promise<string | undefined> {
+  const subject = `$JS.API.${of}.INFO.${of === "STREAM" ? "S" : "S.C"}`;
+  try {
+    const { cluster } = await request(opened, subject) as { cluster?: { leader?: string } };
+    return cluster?.leader;
+  } catch {
+    // Nobody answers while there is none.
+    return undefined;
+  }
+}
+
+test("leaders that step down are followed, without a message that is lost or doubled", async () => {
+  await using cluster = await startNatsCluster();
+  await using opened = await open(cluster.urls[0]!);
+  await using other = await open(cluster.urls[1]!);
+  await make(other.streams, { replicas: REPLICAS }, { ackWaitMs: 2_000 });
+  const taken = take(opened.streams, 20);
+  let stored = 0;
+  for (const  of of["CONSUMER", "STREAM", "CONSUMER", "STREAM"] as const) {
+    const putting = putAll(other.streams, stored, 200);
+    await until("some are delivered", () => taken.counts.size > stored + 20);
+    const before = await leader(other, of);
+    await request(other, `$JS.API.${of}.LEADER.STEPDOWN.${of === "STREAM" ? "S" : "S.C"}`);
+    await putting;
+    stored += 200;
+    await delivered(taken, stored, 30_000);
+    await until("there is another leader", async () => {
+      const now = await leader(other, of);
+      return now !== undefined && now !== "" && now !== before;
+    });
+  }
+  strictEqual(taken.gone(), 0);
+  deepStrictEqual(twice(taken), []);
+  await taken.pull.settled(LONG_MS);
+  await until(
+    "all is acknowledged",
+    async () => (await other.streams.admin.consumer("S", "C"))?.ackFloor === stored,
+  );
+});
+
+test("a server that is killed takes no message with it, whoever led the consumer", async () => {
+  await using cluster = await startNatsCluster();
+  await using opened = await open(cluster.urls);
+  await using other = await open(cluster.urls);
+  await make(other.streams, { replicas: REPLICAS }, { ackWaitMs: 2_000 });
+  const taken = take(opened.streams, 20);
+  let stored = 0;
+  for (const  of of["CONSUMER", "STREAM"] as const) {
+    const putting = putAll(other.streams, stored, 300);
+    await until("some are delivered", () => taken.counts.size > stored + 20, 30_000);
+    const name = await leader(other, of);
+    const server = cluster.servers.find((server) => server.name === name)!;
+    await server.kill();
+    await putting;
+    stored += 300;
+    await delivered(taken, stored, 30_000);
+    await server.restart();
+    await cluster.ready();
+  }
+  strictEqual(taken.gone(), 0);
+  await taken.pull.settled(LONG_MS);
+  await until(
+    "all is acknowledged",
+    async () => (await other.streams.admin.consumer("S", "C"))?.ackFloor === stored,
+    30_000,
+  );
+  deepStrictEqual(twice(taken), []);
+});
+
+test("a stream without a leader is unavailable, and said to be no other thing", async () => {
+  await using cluster = await startNatsCluster();
+  await using opened = await open(cluster.urls);
+  await make(opened.streams, { replicas: REPLICAS });
+  const taken = take(opened.streams, 5);
+  await opened.streams.store.publish("s.n", "0", {}, LONG_MS);
+  await delivered(taken, 1);
+  const here = opened.connection.getServer();
+  const others = cluster.servers.filter(({ port }) => !here.endsWith(`:${port}`));
+  for (const server of others) await server.kill();
+  const errors: string[] = [];
+  for (const end = performance.now() + 8_000; performance.now() < end;) {
+    const { error } = await outcome(
+      opened.streams.store.publish("s.n", "1", { "Nats-Msg-Id": "1" }, 1_000),
+    );
+    const code = AegisError.is(error) ? error.code : `${error}`;
+    if (!errors.includes(code)) errors.push(code);
+    await pause(200);
+  }
+  for (const code of errors) ok(["TIMEOUT", "SERVICE_UNAVAILABLE"].includes(code), errors.join());
+  strictEqual(taken.gone(), 0);
+  await Promise.all(others.map((server) => server.restart()));
+  await cluster.ready();
+  await putAll(opened.streams, 1, 5);
+  await delivered(taken, 6, 30_000);
+  await until("it is said to be well", () => taken.health.at(-1) === undefined);
+});
