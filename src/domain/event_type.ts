@@ -3,6 +3,9 @@
 import { show } from "./check.ts";
 
 const TOKEN = /^[A-Za-z0-9_-]+$/;
+const DURABLE = /^[A-Za-z0-9_=+-]+$/;
+/** The longest name of a durable that a server takes, and that its files can have. */
+const MAX_DURABLE = 255;
 /** The longest type or pattern, in characters, so that names derived from it fit what a server takes. */
 const MAX_LENGTH = 200;
 
@@ -59,4 +62,19 @@ export function eventTypeOf(subject: string): string {
  */
 export function eventDurable(service: string, pattern: string): string {
   return `${service}=${pattern.replaceAll(".", "=").replaceAll("*", "+").replaceAll(">", "++")}`;
+}
+
+/** The name of the consumer of one instance: of a durable where `name` was given, which its `id` tells from the others. */
+export function instanceDurable(name: string, id: string): string {
+  return `${name}=${id}`;
+}
+
+/** Checks the name of a durable. @throws {TypeError} when a server would not take it. */
+export function assertDurableName(name: unknown, where: string): asserts name is string {
+  if (typeof name === "string" && DURABLE.test(name) && name.length <= MAX_DURABLE) return;
+  throw new TypeError(
+    `Cannot use ${
+      show(name)
+    } as ${where}: it must hold letters, digits, "_", "-", "=" and "+" alone, ${MAX_DURABLE} at most`,
+  );
 }

@@ -72,6 +72,7 @@ const SCHEMA = v.strictObject({
     "setTimer",
   ),
   replicas: number("a whole number from 1 to 5", (n) => Number.isInteger(n) && n >= 1 && n <= 5),
+  streams: v.optional(v.custom<object>((x) => typeof x === "object" && x !== null, "an object")),
   timeoutMs: number(
     `a number of milliseconds, more than 0 and at most ${MAX_TIMER_MS}`,
     (n) => n > 0 && n <= MAX_TIMER_MS,

@@ -34,11 +34,14 @@ const LIMITS = {
 } as const;
 
 /**
- * The policy with its defaults filled in.
+ * The policy with its defaults filled in: `defaults`, and where those say nothing the ones of {@linkcode RetryPolicy}.
  *
  * @throws {TypeError} for a field that is none or of the wrong kind, {RangeError} for a number out of range.
  */
-export function resolveRetry(policy: RetryPolicy): ResolvedRetryPolicy {
+export function resolveRetry(
+  policy: RetryPolicy,
+  defaults: RetryPolicy = {},
+): ResolvedRetryPolicy {
   if (typeof policy !== "object" || policy === null || Array.isArray(policy)) {
     throw new TypeError(`Cannot use ${show(policy)} as "retry": it must be a policy or false`);
   }
@@ -67,8 +70,9 @@ export function resolveRetry(policy: RetryPolicy): ResolvedRetryPolicy {
       );
     }
   }
-  const { attempts = 3, initialDelayMs = 20, maxDelayMs = 1_000, factor = 2, jitter = 0.5 } =
-    policy;
+  const given = Object.entries(policy).filter(([, value]) => value !== undefined);
+  const all: RetryPolicy = { ...defaults, ...Object.fromEntries(given) };
+  const { attempts = 3, initialDelayMs = 20, maxDelayMs = 1_000, factor = 2, jitter = 0.5 } = all;
   if (!Number.isInteger(attempts)) {
     throw new RangeError(`Cannot use ${attempts} as "retry.attempts": it must be a whole number`);
   }
@@ -78,7 +82,7 @@ export function resolveRetry(policy: RetryPolicy): ResolvedRetryPolicy {
     maxDelayMs,
     factor,
     jitter,
-    ...(policy.retryIf === undefined ? {} : { retryIf: policy.retryIf }),
+    ...(all.retryIf === undefined ? {} : { retryIf: all.retryIf }),
   };
 }
 

@@ -2,11 +2,13 @@ import { notStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
+  assertDurableName,
   assertEventPattern,
   assertEventType,
   eventDurable,
   eventSubject,
   eventTypeOf,
+  instanceDurable,
 } from "../../src/domain/event_type.ts";
 
 test("the type of an event is two or more tokens", () => {
@@ -59,4 +61,47 @@ test("durables of different services and patterns have different names, which a 
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("consumers of different instances have different names, which a server takes", () => {
+  const durable = fc.stringMatching(/^[a=]{1,3}$/);
+  const id = fc.stringMatching(/^[a-]{1,3}$/);
+  fc.assert(
+    fc.property(durable, id, durable, id, (d1, i1, d2, i2) => {
+      const [one, other] = [instanceDurable(d1, i1), instanceDurable(d2, i2)];
+      assertDurableName(one, "a name");
+      strictEqual(one === other, d1 === d2 && i1 === i2, `${one} ${other}`);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test("the name of a durable holds what a server takes and no more, 255 characters at most", () => {
+  for (const name of ["a", "9", "_", "billing=order=+", "a-b_c=++=one", "a".repeat(255)]) {
+    assertDurableName(name, "a name");
+  }
+  const wrong = [
+    "",
+    "a.b",
+    "a b",
+    "*",
+    ">",
+    "a/b",
+    "a\\b",
+    "a\n",
+    "ä",
+    "a".repeat(256),
+    1,
+    null,
+    {},
+  ];
+  for (const name of [...wrong, undefined, ["a"]]) {
+    const assertName: (name: unknown, where: string) => void = assertDurableName;
+    throws(
+      () => assertName(name, 'option "name" of a test'),
+      (error: Error) =>
+        error instanceof TypeError && /as option "name" of a test: .*255/.test(error.message),
+      String(name),
+    );
+  }
 });

@@ -25,6 +25,27 @@ test("what a policy gives takes the place of the defaults", () => {
   deepStrictEqual(resolveRetry(policy), policy);
 });
 
+test("defaults of one's own stand in for what a policy does not give, and for nothing else", () => {
+  const retryIf = () => false;
+  const own = { attempts: 5, initialDelayMs: 500, factor: 4, retryIf };
+  deepStrictEqual(resolveRetry({ factor: 3, attempts: undefined } as never, own), {
+    attempts: 5,
+    initialDelayMs: 500,
+    maxDelayMs: 1_000,
+    factor: 3,
+    jitter: 0.5,
+    retryIf,
+  });
+  const never = () => true;
+  strictEqual(resolveRetry({ retryIf: never }, own).retryIf, never);
+  deepStrictEqual(resolveRetry({}, {}), resolveRetry({}));
+});
+
+test("defaults of one's own change nothing of what may be given", () => {
+  throws(() => resolveRetry({ jitter: 2 }, { jitter: 0 }), /retry\.jitter/);
+  throws(() => resolveRetry({ attempts: 1.5 }, { attempts: 2 }), /whole number/);
+});
+
 test("a number at the edge of what is allowed is allowed", () => {
   doesNotThrow(() => resolveRetry({ attempts: 1, initialDelayMs: 0, factor: 1, jitter: 1 }));
 });

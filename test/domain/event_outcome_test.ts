@@ -1,0 +1,120 @@
+// Outcomes of events: tried again or dead, and the error that is kept.
+
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { AegisError, RpcError, ValidationError } from "../../src/domain/error.ts";
+import { deadLetterError, eventOutcome, hasCrashed } from "../../src/domain/event_outcome.ts";
+import { resolveRetry, retryDelay } from "../../src/domain/retry.ts";
+
+const error = new Error("broken");
+
+test("an event is tried again after each failure but the last, later each time", () => {
+  const policy = resolveRetry({ attempts: 4, initialDelayMs: 10, factor: 3, jitter: 0 });
+  deepStrictEqual([1, 2, 3, 4, 5].map((attempt) => eventOutcome(policy, error, attempt, 0.5)), [
+    { kind: "retry", delayMs: 10 },
+    { kind: "retry", delayMs: 30 },
+    { kind: "retry", delayMs: 90 },
+    { kind: "dead" },
+    { kind: "dead" },
+  ]);
+});
+
+test("with one attempt an event is dead at once", () => {
+  deepStrictEqual(eventOutcome(resolveRetry({ attempts: 1 }), error, 1, 0), { kind: "dead" });
+});
+
+test("the wait is that of the policy, with its share of chance", () => {
+  const policy = resolveRetry({ attempts: 9 });
+  fc.assert(fc.property(
+    fc.integer({ min: 1, max: 8 }),
+    fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    (attempt, random) => {
+      const delayMs = retryDelay(policy, attempt, random);
+      deepStrictEqual(eventOutcome(policy, error, attempt, random), { kind: "retry", delayMs });
+    },
+  ));
+});
+
+test("an event whose policy says no is dead at once; it is asked with the error and the attempt", () => {
+  const seen: unknown[] = [];
+  const policy = resolveRetry({
+    attempts: 5,
+    retryIf: (...given) => {
+      seen.push(given);
+      return given[1] < 2;
+    },
+  });
+  strictEqual(eventOutcome(policy, error, 1, 0).kind, "retry");
+  strictEqual(eventOutcome(policy, error, 2, 0).kind, "dead");
+  deepStrictEqual(seen, [[error, 1], [error, 2]]);
+});
+
+test("a policy is not asked about the last failure, and cannot make more of it", () => {
+  const policy = resolveRetry({ attempts: 2, retryIf: () => true });
+  strictEqual(eventOutcome(policy, error, 2, 0).kind, "dead");
+  const asked = resolveRetry({
+    attempts: 2,
+    retryIf: () => {
+      throw new Error("asked");
+    },
+  });
+  strictEqual(eventOutcome(asked, error, 2, 0).kind, "dead");
+  throws(() => eventOutcome(asked, error, 1, 0), /asked/);
+});
+
+test("five deliveries beyond the attempts may end without a word, a sixth may not", () => {
+  for (const attempts of [1, 5]) {
+    const policy = resolveRetry({ attempts });
+    for (let attempt = 1; attempt <= attempts + 5; attempt++) {
+      strictEqual(hasCrashed(policy, attempt), false, `${attempt}`);
+    }
+    strictEqual(hasCrashed(policy, attempts + 6), true);
+  }
+});
+
+test("an error is kept by its code, or by the name of its class, and its message", () => {
+  class Broken extends Error {
+    override name = "Broken";
+  }
+  for (
+    const [thrown, code] of [
+      [new RpcError("TAKEN", "why"), "TAKEN"],
+      [new AegisError("BUSY", "why"), "BUSY"],
+      [new TypeError("why"), "TypeError"],
+      [new Broken("why"), "Broken"],
+    ] as const
+  ) deepStrictEqual(deadLetterError(thrown), { code, message: "why" });
+});
+
+test("issues are kept where there are any", () => {
+  const issues = [{ path: ["amount"], message: "is no number" }];
+  deepStrictEqual(deadLetterError(new ValidationError("wrong", issues)), {
+    code: "INVALID_REQUEST",
+    message: "wrong",
+    issues,
+  });
+  deepStrictEqual(deadLetterError(Object.assign(new Error("of a library"), { issues })), {
+    code: "Error",
+    message: "of a library",
+    issues,
+  });
+  for (const none of [[], "text", null]) {
+    ok(!("issues" in deadLetterError(Object.assign(new Error("why"), { issues: none }))));
+  }
+});
+
+test("whatever was thrown is kept as a code and a message, both of them text", () => {
+  deepStrictEqual(deadLetterError("text"), { code: "UNKNOWN", message: "text" });
+  deepStrictEqual(deadLetterError(undefined), { code: "UNKNOWN", message: "undefined" });
+  deepStrictEqual(deadLetterError(new Map()), { code: "UNKNOWN", message: "an instance of Map" });
+  const odd = [
+    Object.assign(new Error(), { name: undefined, message: { reason: "why" } }),
+    Object.assign(new Error(), { name: 5, message: Symbol("why") }),
+    Object.assign(new AegisError("X", "why"), { code: null }),
+  ];
+  for (const thrown of [...odd, null, {}, 5n, Symbol("why"), () => {}]) {
+    const { code, message } = deadLetterError(thrown);
+    deepStrictEqual([typeof code, typeof message], ["string", "string"]);
+  }
+});
