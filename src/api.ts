@@ -1,7 +1,14 @@
 // The public surface: everything that the full entries share.
 
-export { AegisError, ClosedError, NotActiveError, RpcError } from "./domain/error.ts";
 export {
+  AegisError,
+  ClosedError,
+  ConflictError,
+  NotActiveError,
+  RpcError,
+} from "./domain/error.ts";
+export {
+  QueueFullError,
   SerializationError,
   TimeoutError,
   UnavailableError,
@@ -10,7 +17,10 @@ export {
 export type { ErrorOptions, Issue } from "./domain/error.ts";
 export type { Envelope } from "./domain/envelope.ts";
 export type { Jsonified, JsonKnown, JsonMissing, JsonWritten } from "./domain/jsonified.ts";
-export type { RetryPolicy } from "./domain/retry.ts";
+export type { DeadLetterError, DeadLetterFacts, DeadLetterReason } from "./domain/dead_letter.ts";
+export type { DeliverFrom } from "./domain/deliver_from.ts";
+export type { ResolvedRetryPolicy, RetryPolicy } from "./domain/retry.ts";
+export type { StreamOptions, StreamsOptions } from "./domain/stream_options.ts";
 export type {
   InputOf,
   OutputOf,
@@ -22,6 +32,30 @@ export type {
 
 export { rpc } from "./app/rpc.ts";
 export type { Frozen, RpcHandler, RpcOptions } from "./app/rpc.ts";
+export { event } from "./app/event.ts";
+export type { EventDefinition, EventOptions, NewEvent } from "./app/event.ts";
+export { on } from "./app/on.ts";
+export type {
+  EventHandler,
+  EventSettings,
+  EventsFrom,
+  OnHandler,
+  OnOptions,
+  ReceivedEvent,
+} from "./app/on.ts";
+export type { DeadLetter, DeadLetterBox, DeadLetterFilter } from "./app/dead_letters.ts";
+export type {
+  PublishMany,
+  PublishManyOptions,
+  PublishManyResult,
+  PublishOutcome,
+} from "./app/publish_many.ts";
+export { ensureTopology } from "./app/topology.ts";
+export type { Topology, TopologyOptions } from "./app/topology.ts";
+export type { TopologyChange, TopologyStep } from "./app/resources.ts";
+export type { Publish, PublishedEvent, PublishOptions } from "./app/event_types.ts";
+export type { EventHealth } from "./app/subscribers.ts";
+export type { SourceHealth } from "./app/event_source.ts";
 export { createService } from "./app/service.ts";
 export type { Service } from "./app/service.ts";
 export type {
@@ -38,6 +72,7 @@ export type {
   CallArguments,
   CallOptions,
   Context,
+  Handler,
   HandlerOf,
   MethodOf,
   ParamsOf,
@@ -75,5 +110,21 @@ export type {
   Summary,
 } from "./ports/metrics.ts";
 export type { ConnectOptions, NatsConnectionLike, TlsOptions } from "./ports/options.ts";
+export type {
+  ConsumerConfig,
+  ConsumerState,
+  Delivery,
+  Ingest,
+  IngestOptions,
+  PublishAck,
+  Pull,
+  PullOptions,
+  StoredMessage,
+  StreamAdmin,
+  StreamConfig,
+  Streams,
+  StreamState,
+  StreamStore,
+} from "./ports/stream.ts";
 export type { Span, SpanOptions, Tracer } from "./ports/tracer.ts";
 export type { BusStatus, ServerInfo, Transport, TransportKind } from "./ports/transport.ts";

@@ -19,6 +19,7 @@ import {
   parseConnectOptions,
   type ResolvedConnectOptions,
 } from "./domain/options.ts";
+import { assertStreamsOptions } from "./domain/stream_options.ts";
 import type { Codec } from "./ports/codec.ts";
 import type { Logger } from "./ports/logger.ts";
 import type { ReadableMetrics } from "./ports/metrics.ts";
@@ -51,6 +52,7 @@ let dials = 0;
 export function createConnect(entry: Entry): (options?: ConnectOptions) => Promise<Bus> {
   return async (options = {}) => {
     const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES));
+    if (options.streams !== undefined) assertStreamsOptions(options.streams);
     const logger = options.logger === undefined
       ? createLogger()
       : safeLogger(asLogger(options.logger));
@@ -76,6 +78,8 @@ export function createConnect(entry: Entry): (options?: ConnectOptions) => Promi
         traceId: () => random.traceId(),
         timestamp: () => clock.timestamp(),
       },
+      replicas: resolved.replicas,
+      streams: options.streams ?? {},
     }, "snapshot" in metrics ? metrics as ReadableMetrics : createMetrics({ clock }));
   };
 }
@@ -90,7 +94,13 @@ async function open(
     case "transport":
       return options.transport!;
     case "connection":
-      return createNatsTransport(options.connection as NatsConnection, entry.kind, false, logger);
+      return createNatsTransport(
+        options.connection as NatsConnection,
+        entry.kind,
+        false,
+        logger,
+        resolved.jetstreamDomain,
+      );
     case "memory":
       return createMemoryTransport(memoryBroker(resolved.servers[0]!), logger);
     case "ws":
@@ -128,7 +138,7 @@ async function dial(
     const tools = readFile === undefined ? { dial: how } : { dial: how, readFile };
     const connection = await connectNats(resolved, tools);
     dialled = kind;
-    return createNatsTransport(connection, kind, true, logger);
+    return createNatsTransport(connection, kind, true, logger, resolved.jetstreamDomain);
   } finally {
     if (--dials === 0) dialling = undefined;
   }

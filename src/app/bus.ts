@@ -4,7 +4,9 @@ import { show } from "../domain/check.ts";
 import type { BusStatus, ServerInfo, TransportKind } from "../ports/transport.ts";
 import type { ReadableMetrics } from "../ports/metrics.ts";
 import { Caller } from "./caller.ts";
+import { EventStreams } from "./event_streams.ts";
 import { Listening } from "./listening.ts";
+import { Publisher } from "./publisher.ts";
 import { Routes } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -57,6 +59,10 @@ export interface BusParts {
   readonly listening: Listening;
   /** The methods that were called on it. */
   readonly routes: Routes;
+  /** The streams of events. */
+  readonly eventStreams: EventStreams;
+  /** What publishes events on it. */
+  readonly publisher: Publisher;
 }
 
 /** How long a health check waits for the server, in milliseconds. */
@@ -113,7 +119,15 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     [Symbol.asyncDispose]: () => bus.close(),
   };
   const listening = new Listening(runtime);
-  PARTS.set(Object.freeze(bus), { runtime, caller, listening, routes: new Routes(runtime) });
+  const eventStreams = new EventStreams(runtime);
+  PARTS.set(Object.freeze(bus), {
+    runtime,
+    caller,
+    listening,
+    routes: new Routes(runtime),
+    eventStreams,
+    publisher: new Publisher(runtime, eventStreams),
+  });
   return bus;
 }
 

@@ -77,8 +77,12 @@ export class Caller {
   }
 
   /** Waits until the bus is there, or a failure. */
-  whenConnected(expiresAt: number, signal: AbortSignal | undefined): Promise<Failure | undefined> {
-    return this.#parking.whenConnected(expiresAt, signal);
+  async whenConnected(
+    expiresAt: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Failure | undefined> {
+    const parked = await this.#parking.whenConnected(expiresAt, signal);
+    return parked === "connected" ? undefined : new Failure(parked, signal?.reason);
   }
 
   /** Sends a request at the moment `now`; resolves with its answer, or with the reason why there is none. */

@@ -1,11 +1,15 @@
-// The client: calls of services by name, or typed from them.
+// The client: calls of services by name, or typed from them, and events published.
 
 import { assertKeys, show } from "../domain/check.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import { type Bus, isBus, partsOf } from "./bus.ts";
-import type { Call, CallOptions, Origin, ServiceClient, Typed } from "./context.ts";
+import type { Stamp } from "../domain/stamp.ts";
+import type { Call, CallOptions, Origin, Outbound, ServiceClient, Typed } from "./context.ts";
+import { type DeadLetterBox, DeadLetters } from "./dead_letters.ts";
+import type { Publish } from "./event_types.ts";
 import { invoke, type Invoker } from "./invoke.ts";
 import { assertMiddleware, type ClientMiddleware } from "./middleware.ts";
+import { type PublishMany, publishMany } from "./publish_many.ts";
 
 /** Options of {@linkcode createClient}. */
 export interface ClientOptions {
@@ -15,8 +19,8 @@ export interface ClientOptions {
   readonly middleware?: readonly ClientMiddleware[];
 }
 
-/** Calls services. */
-export interface Client {
+/** Calls services and publishes events. */
+export interface Client extends DeadLetterBox {
   /**
    * Calls a method of a service and gives its result.
    *
@@ -27,6 +31,28 @@ export interface Client {
    * @throws {TypeError | RangeError} for names and options that cannot be.
    */
   readonly call: Call;
+  /**
+   * Publishes an event; resolves when the stream has stored it. What is not heard of is published again with the same id,
+   * and stored once.
+   *
+   * @throws {ValidationError} when the payload does not fit the schema of the definition.
+   * @throws {UnavailableError} when the bus is away for the whole time (`details.sent` is false).
+   * @throws {TimeoutError} when it is not known to be stored in time; `details.id` is the id to publish it again with.
+   * @throws {QueueFullError} when the stream is full.
+   * @throws {SerializationError} with code `PAYLOAD_TOO_LARGE`, or when the payload has no encoding.
+   * @throws {AegisError} with code `JETSTREAM_DISABLED` or `PERMISSION_DENIED`.
+   * @throws {ClosedError} when the bus is closed.
+   * @throws {TypeError | RangeError} for types and options that cannot be.
+   */
+  readonly publish: Publish;
+  /**
+   * Publishes many events, a bounded number at a time, and resolves when all are stored. Arrays, generators and anything
+   * else that can be iterated over are taken, and read no faster than they are stored.
+   *
+   * @throws {AegisError} with code `PUBLISH_INCOMPLETE` when some could not be stored, unless `onOutcome` is told;
+   * `details` has `stored`, `failed` and the first of the `failures`.
+   */
+  readonly publishMany: PublishMany;
   /** A handle of one service, typed from the service: no code of it is imported, only its type. */
   service<S extends Typed>(name: string): ServiceClient<S>;
 }
@@ -62,13 +88,16 @@ export function createClient(options: ClientOptions): Client {
   assertMiddleware(middleware, "of a client");
   return clientOf(
     { runtime, caller, middleware, source: runtime.name, origin: undefined },
+    { by: runtime.name, version: "0.0.0" },
     options.bus,
   );
 }
 
-/** A client whose calls have something in common. */
-export function clientOf(invoker: Invoker, bus: Bus): Client {
-  const { routes } = partsOf(bus, "a client");
+/** A client of which all that it sends has something in common. */
+export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
+  const { runtime, routes, publisher, eventStreams } = partsOf(bus, "a client");
+  const letters = new DeadLetters(runtime, eventStreams);
+  const sender = { source: invoker.source, stamp, origin: invoker.origin };
   const call = (
     service: string | { readonly name: string },
     method: string,
@@ -82,8 +111,16 @@ export function clientOf(invoker: Invoker, bus: Bus): Client {
       return Promise.reject(error);
     }
   };
-  return Object.freeze({
+  return Object.freeze<Client>({
     call: call as Call,
+    publish: ((what: unknown, ...rest: unknown[]) =>
+      publisher.publish(sender, what, ...rest)) as Publish,
+    publishMany: (events, options) => publishMany(publisher, sender, events, options),
+    listDeadLetters: (filter) => letters.listDeadLetters(filter),
+    replayDeadLetter: (id) => letters.replayDeadLetter(id),
+    replayDeadLetters: (filter) => letters.replayDeadLetters(filter),
+    discardDeadLetter: (id) => letters.discardDeadLetter(id),
+    discardDeadLetters: (filter) => letters.discardDeadLetters(filter),
     service: <S extends Typed>(name: string): ServiceClient<S> => {
       assertServiceName(name);
       const typed = (method: string, params?: unknown, options?: CallOptions) =>
@@ -93,7 +130,11 @@ export function clientOf(invoker: Invoker, bus: Bus): Client {
   });
 }
 
-/** The `call` of a handler's context: it goes on in the trace and the time of the call that is handled. */
-export function callFrom(invoker: Invoker, bus: Bus): (origin: Origin) => Call {
-  return (origin) => clientOf({ ...invoker, origin }, bus).call;
+/** What a handler sends: it goes on in the trace and the time of what is handled. */
+export function outboundFrom(
+  invoker: Invoker,
+  stamp: Stamp,
+  bus: Bus,
+): (origin: Origin) => Outbound {
+  return (origin) => clientOf({ ...invoker, origin }, stamp, bus);
 }

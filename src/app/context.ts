@@ -4,16 +4,24 @@ import type { Envelope } from "../domain/envelope.ts";
 import type { Jsonified } from "../domain/jsonified.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { Publish } from "./event_types.ts";
+import type { EventHandler } from "./on.ts";
 import type { RpcHandler } from "./rpc.ts";
 
+/** What a service serves: methods and handlers of events. */
+export type Handler = RpcHandler | EventHandler;
+
 /** Anything that carries the types of a service: a service itself, or a client of one. */
-export interface Typed<Handlers extends readonly RpcHandler[] = readonly RpcHandler[]> {
+export interface Typed<Handlers extends readonly Handler[] = readonly Handler[]> {
   /** Carries the types; it has no value. */
   readonly "~handlers"?: Handlers;
 }
 
-/** The handlers of a service. */
-export type HandlerOf<S extends Typed> = NonNullable<S["~handlers"]>[number];
+/** The methods of a service, as their handlers. */
+export type HandlerOf<S extends Typed> = Extract<
+  NonNullable<S["~handlers"]>[number],
+  { readonly kind: "rpc" }
+>;
 
 /** The types of one method of a service. */
 export type TypesOf<S extends Typed, Method extends string> = NonNullable<
@@ -98,15 +106,25 @@ export interface Origin {
   readonly traceparent: string | undefined;
   /** When its caller's time is over, in monotonic milliseconds. */
   readonly expiresAt: number;
+  /** The id of the message that is handled. */
+  readonly messageId: string;
+}
+
+/** What a handler sends: it goes on in the trace and the time of what is handled. */
+export interface Outbound {
+  /** Calls services. */
+  readonly call: Call;
+  /** Publishes events. */
+  readonly publish: Publish;
 }
 
 /** What a handler gets as its second argument. */
 export interface Context {
   /** Aborts when the time is over, the caller takes the call back, or the service stops and will not wait. */
   readonly signal: AbortSignal;
-  /** When the time is over, in milliseconds since the epoch on this machine's clock. */
+  /** When the time is over, in milliseconds since the epoch on this machine's clock; `Infinity` for an event. */
   readonly deadline: number;
-  /** The time that is left, in milliseconds; 0 when it is over. */
+  /** The time that is left, in milliseconds; 0 when it is over, `Infinity` for an event. */
   readonly remainingMs: number;
   /** The trace that this belongs to. */
   readonly traceId: string;
@@ -117,7 +135,7 @@ export interface Context {
   readonly traceparent: string | undefined;
   /** The envelope of the message that is handled. */
   readonly message: Envelope;
-  /** Which attempt this is, from 1. */
+  /** Which attempt this is, from 1; of an event, how often it was delivered, this time included. */
   readonly attempt: number;
   /** A logger whose lines name the service, the instance, the handler and the trace. */
   readonly log: Logger;
@@ -129,4 +147,6 @@ export interface Context {
   header(name: string): string | undefined;
   /** Calls another service: the trace goes on, and the time is what is left of this call's. */
   readonly call: Call;
+  /** Publishes an event: the trace goes on, the time is what is left of this call's, and the event names this message as what it follows from. */
+  readonly publish: Publish;
 }

@@ -1,40 +1,46 @@
-// The context that handlers get: what an invocation shows of itself, and nothing of how it is kept.
+// The context that handlers get: what a call or an event shows of itself, and nothing of how it is kept.
 
 import { flatCopy } from "../domain/flat.ts";
 import { traceIdOf } from "../domain/header.ts";
 import type { Envelope } from "../domain/envelope.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { Call, Context } from "./context.ts";
-import type { Invocation } from "./invocation.ts";
+import type { Call, Context, Outbound } from "./context.ts";
+import type { Publish } from "./event_types.ts";
 
-/** The context of one invocation. What a handler may keep of it is a copy, which keeps nothing else that was read. */
+/** What is handled, with everything that its handler may ask for. Its texts may be pieces of all that was read with it. */
+export interface Handled extends Omit<Context, keyof Outbound> {
+  /** What the handler sends. */
+  readonly outbound: Outbound;
+}
+
+/** The context of a handler. What it may keep of it is a copy, which keeps nothing else that was read. */
 export class HandlerContext implements Context {
-  readonly #invocation: Invocation;
+  readonly #handled: Handled;
   #traceId: string | undefined;
   #message: Envelope | undefined;
 
-  constructor(invocation: Invocation) {
-    this.#invocation = invocation;
+  constructor(handled: Handled) {
+    this.#handled = handled;
   }
 
   get signal(): AbortSignal {
-    return this.#invocation.signal;
+    return this.#handled.signal;
   }
 
   get deadline(): number {
-    return this.#invocation.deadline;
+    return this.#handled.deadline;
   }
 
   get remainingMs(): number {
-    return this.#invocation.remainingMs;
+    return this.#handled.remainingMs;
   }
 
   get traceId(): string {
-    return this.#traceId ??= flatCopy(this.#invocation.traceId);
+    return this.#traceId ??= flatCopy(this.#handled.traceId);
   }
 
   get traceparent(): string | undefined {
-    const { traceparent } = this.#invocation;
+    const { traceparent } = this.#handled;
     // A caller may send anything under that name.
     return traceparent !== undefined && traceIdOf(traceparent) !== undefined
       ? flatCopy(traceparent)
@@ -43,7 +49,7 @@ export class HandlerContext implements Context {
 
   get message(): Envelope {
     if (this.#message === undefined) {
-      const { message } = this.#invocation;
+      const { message } = this.#handled;
       this.#message = {
         ...message,
         messageId: flatCopy(message.messageId),
@@ -55,23 +61,23 @@ export class HandlerContext implements Context {
   }
 
   get attempt(): number {
-    return this.#invocation.attempt;
+    return this.#handled.attempt;
   }
 
   get log(): Logger {
-    return this.#invocation.log;
+    return this.#handled.log;
   }
 
   get service(): string {
-    return this.#invocation.service;
+    return this.#handled.service;
   }
 
   get instanceId(): string {
-    return this.#invocation.instanceId;
+    return this.#handled.instanceId;
   }
 
   get header(): (name: string) => string | undefined {
-    const { header } = this.#invocation;
+    const { header } = this.#handled;
     return (name) => {
       const value = header(name);
       return value === undefined ? undefined : flatCopy(value);
@@ -79,6 +85,10 @@ export class HandlerContext implements Context {
   }
 
   get call(): Call {
-    return this.#invocation.call;
+    return this.#handled.outbound.call;
+  }
+
+  get publish(): Publish {
+    return this.#handled.outbound.publish;
   }
 }

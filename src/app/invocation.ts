@@ -7,13 +7,14 @@ import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
-import type { Call, Origin } from "./context.ts";
+import type { Origin, Outbound } from "./context.ts";
+import type { Handled } from "./handler_context.ts";
 import type { Waiter } from "./limiter.ts";
 import type { Method } from "./method.ts";
 import type { Responder } from "./responder.ts";
 
 /** A call from its arrival to the end of its handler. Much of it is made only when the handler asks for it. */
-export class Invocation implements Expiring, Waiter, Origin {
+export class Invocation implements Expiring, Waiter, Origin, Handled {
   expiresAt: number;
   wheelPrevious: Expiring | undefined = undefined;
   wheelNext: Expiring | undefined = undefined;
@@ -34,7 +35,7 @@ export class Invocation implements Expiring, Waiter, Origin {
   readonly #raw: Message;
   #controller: AbortController | undefined = undefined;
   #abortReason: unknown = undefined;
-  #call: Call | undefined = undefined;
+  #outbound: Outbound | undefined = undefined;
   #log: Logger | undefined = undefined;
 
   constructor(
@@ -109,11 +110,15 @@ export class Invocation implements Expiring, Waiter, Origin {
     });
   }
 
-  get call(): Call {
-    return this.#call ??= this.#responder.callFrom(this);
+  get messageId(): string {
+    return this.request.messageId;
   }
 
-  /** A function of its own, like `call`, so that it can be taken out of the context. */
+  get outbound(): Outbound {
+    return this.#outbound ??= this.#responder.outboundFrom(this);
+  }
+
+  /** A function of its own, so that it can be taken out of the context. */
   get header(): (name: string) => string | undefined {
     return (name) => this.#responder.runtime.transport.messaging.header(this.#raw, name);
   }

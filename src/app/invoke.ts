@@ -23,6 +23,7 @@ import type { CallOptions, Origin } from "./context.ts";
 import { type ClientMiddleware, runThrough } from "./middleware.ts";
 import type { Timer } from "../ports/clock.ts";
 import { Outgoing } from "./outgoing.ts";
+import { pause } from "./pause.ts";
 import type { Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 import type { CallSpan } from "./spans.ts";
@@ -67,7 +68,7 @@ export function invoke(
   const startedAt = runtime.clock.monotonic();
   const limit = startedAt + timeoutMs;
   const { service, method } = route;
-  const span = runtime.spans?.start("client", service, method, origin?.traceparent);
+  const span = runtime.spans?.startCall("client", service, method, origin?.traceparent);
   const job: Job = {
     invoker,
     route,
@@ -281,18 +282,4 @@ function mayRetry(
   if (retry === false || !isSafeToRetry(error, idempotent === true)) return false;
   if (retry !== undefined) return retry.retryIf?.(error, attempt) ?? true;
   return lost || (AegisError.is(error, "SERVICE_UNAVAILABLE") && error.details.refused === true);
-}
-
-function pause(runtime: Runtime, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      timer.cancel();
-      reject(signal?.reason);
-    };
-    const timer = runtime.clock.setTimer(ms, () => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    });
-    signal?.addEventListener("abort", abort, { once: true });
-  });
 }

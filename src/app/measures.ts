@@ -1,4 +1,4 @@
-// Measures: every call is counted and timed, on both sides, under labels that are made once.
+// Measures: every call and every event is counted and timed, on both sides, under labels that are made once.
 
 import type { Logger } from "../ports/logger.ts";
 import type { Labels, Metrics } from "../ports/metrics.ts";
@@ -14,11 +14,23 @@ const CODES = new Set([
   "CANCELLED",
   "BUSY",
   "CLOSED",
+  "QUEUE_FULL",
+  "STREAM_NOT_FOUND",
+  "JETSTREAM_DISABLED",
+  "PERMISSION_DENIED",
   "SERIALIZATION",
   "PAYLOAD_TOO_LARGE",
 ]);
 
-/** Counts and times the calls of one method on one side. */
+/** What is counted and timed, by the names of its counter and of its summary. */
+const NAMES = {
+  client: ["aegis_rpc_client_calls_total", "aegis_rpc_client_duration_ms"],
+  server: ["aegis_rpc_server_calls_total", "aegis_rpc_server_duration_ms"],
+  publish: ["aegis_event_publish_total", "aegis_event_publish_duration_ms"],
+  handle: ["aegis_event_handle_total", "aegis_event_handle_duration_ms"],
+} as const;
+
+/** Counts and times the calls of one method, or the events of one type or pattern, on one side. */
 export class Measures {
   readonly #metrics: Metrics;
   readonly #logger: Logger;
@@ -30,24 +42,22 @@ export class Measures {
 
   constructor(
     ports: { readonly metrics: Metrics; readonly logger: Logger },
-    side: "client" | "server",
-    service: string,
-    method: string,
+    what: keyof typeof NAMES,
+    labels: Labels,
   ) {
     this.#metrics = ports.metrics;
     this.#logger = ports.logger;
-    this.#calls = `aegis_rpc_${side}_calls_total`;
-    this.#duration = `aegis_rpc_${side}_duration_ms`;
-    this.#base = { service, method };
+    [this.#calls, this.#duration] = NAMES[what];
+    this.#base = labels;
     this.#ok = Object.freeze({ ...this.#base, outcome: "ok" });
   }
 
-  /** Counts a call that gave a result after `durationMs`. */
+  /** Counts one that came to a good end after `durationMs`. */
   succeeded(durationMs: number): void {
     this.#count(this.#ok, durationMs);
   }
 
-  /** Counts a call that failed with error code `code` after `durationMs`. */
+  /** Counts one that failed with error code `code` after `durationMs`. */
   failed(code: string, durationMs: number): void {
     const outcome = CODES.has(code) ? code : "error";
     let labels = this.#labels.get(outcome);

@@ -30,7 +30,7 @@ export function createMethod(runtime: Runtime, service: string, handler: RpcHand
     handler,
     limiter: limiterOf(concurrency),
     timeoutMs,
-    measures: new Measures(runtime, "server", service, handler.method),
+    measures: new Measures(runtime, "server", { service, method: handler.method }),
     own: new OwnRequests(handler.method),
   };
 }

@@ -1,12 +1,14 @@
-// Parking: calls that are made while the bus is away wait here until it is back.
+// Parking: what is asked for while the bus is away waits here until it is back.
 
-import { Failure } from "./answer.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** How many calls may wait for the bus to come back before further ones are refused. */
+/** How many may wait for the bus to come back before further ones are refused. */
 const MAX_PARKED = 10_000;
 
-/** Calls that wait for the bus. */
+/** What a wait came to: the bus is there, or closed, or still away; or whoever waited gave up. */
+export type Parked = "connected" | "closed" | "away" | "aborted";
+
+/** Those who wait for the bus. */
 export class Parking {
   readonly #runtime: Runtime;
   readonly #parked = new Set<() => void>();
@@ -15,25 +17,24 @@ export class Parking {
     this.#runtime = runtime;
   }
 
-  /** Waits until the bus is there, or a failure. */
-  whenConnected(expiresAt: number, signal: AbortSignal | undefined): Promise<Failure | undefined> {
+  /** Waits until the bus is there, or `expiresAt`, in monotonic milliseconds. */
+  whenConnected(expiresAt: number, signal: AbortSignal | undefined): Promise<Parked> {
     const { transport, clock } = this.#runtime;
-    if (transport.status === "connected") return Promise.resolve(undefined);
-    if (transport.status === "closed") return Promise.resolve(new Failure("closed"));
-    if (this.#parked.size >= MAX_PARKED) return Promise.resolve(new Failure("away"));
+    const { status } = transport;
+    if (status !== "reconnecting") return Promise.resolve(status);
+    if (this.#parked.size >= MAX_PARKED) return Promise.resolve("away");
     return new Promise((resolve) => {
-      const finish = (failure?: Failure): void => {
+      const finish = (outcome: Parked): void => {
         timer.cancel();
         this.#parked.delete(wake);
         signal?.removeEventListener("abort", abort);
-        resolve(failure);
+        resolve(outcome);
       };
-      const wake = (): void =>
-        finish(transport.status === "closed" ? new Failure("closed") : undefined);
-      const abort = (): void => finish(new Failure("aborted", signal?.reason));
+      const wake = (): void => finish(transport.status === "closed" ? "closed" : "connected");
+      const abort = (): void => finish("aborted");
       const timer = clock.setTimer(
         Math.max(0, expiresAt - clock.monotonic()),
-        () => finish(new Failure("away")),
+        () => finish("away"),
       );
       this.#parked.add(wake);
       signal?.addEventListener("abort", abort);

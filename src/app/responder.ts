@@ -2,10 +2,11 @@
 
 import { type AegisError, ValidationError } from "../domain/error.ts";
 import type { RpcRequest } from "../domain/message.ts";
+import { isThenable } from "../domain/thenable.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Codec } from "../ports/codec.ts";
 import { ById } from "./by_id.ts";
-import type { Call, Origin } from "./context.ts";
+import type { Origin, Outbound } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   abortedError,
@@ -24,7 +25,8 @@ import { Replies } from "./replies.ts";
 import { Responses } from "./responses.ts";
 import type { RpcHandler } from "./rpc.ts";
 import { codecOf, type Runtime } from "./runtime.ts";
-import { isThenable, runHandler } from "./run_handler.ts";
+import { runHandler } from "./run_handler.ts";
+import type { Work } from "./work.ts";
 
 /** How the responder of a service is set up. */
 export interface ResponderOptions {
@@ -34,16 +36,16 @@ export interface ResponderOptions {
   readonly middleware: readonly ServerMiddleware[];
   readonly concurrency: number;
   readonly listening: Listening;
-  readonly callFrom: (origin: Origin) => Call;
+  readonly outboundFrom: (origin: Origin) => Outbound;
 }
 
 /** Serves RPC for one instance of a service. */
-export class Responder {
+export class Responder implements Work {
   readonly runtime: Runtime;
   readonly service: string;
   readonly instanceId: string;
-  readonly callFrom: (origin: Origin) => Call;
-  readonly replies: Replies;
+  readonly outboundFrom: (origin: Origin) => Outbound;
+  readonly #replies: Replies;
   readonly #options: ResponderOptions;
   readonly #methods = new Map<string, Method>();
   readonly #deadlines: Deadlines<Invocation>;
@@ -60,12 +62,12 @@ export class Responder {
     this.runtime = runtime;
     this.service = options.service;
     this.instanceId = options.instanceId;
-    this.callFrom = options.callFrom;
+    this.outboundFrom = options.outboundFrom;
     this.#options = options;
     this.#listening = options.listening;
     this.#intake = new Intake(runtime, options.service, options.instanceId);
-    this.replies = new Replies(runtime, options.service);
-    this.#responses = new Responses(runtime, options.service, this.replies);
+    this.#replies = new Replies(runtime, options.service);
+    this.#responses = new Responses(runtime, options.service, this.#replies);
     this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
     this.#shared = limiterOf(options.concurrency);
     for (const handler of options.handlers) {
@@ -78,17 +80,27 @@ export class Responder {
     return this.#inFlight;
   }
 
+  /** How many answers wait for the bus. */
+  get unsettled(): number {
+    return this.#replies.kept;
+  }
+
+  /** Resolves when no answer waits for the bus any more that its caller may still want. */
+  whenSettled(): Promise<void> {
+    return this.#replies.whenSent();
+  }
+
   /** Subscribes every method. They stand on the server once the transport was flushed. */
   open(onError: (error: Error) => void): void {
     this.#intake.open(this.#methods.values(), {
       onRequest: (method, message) => this.#receive(method, message),
       onDirect: (message) => this.#receiveDirect(message),
       onCancel: (message) => this.#cancel(message),
-      onAgain: (message) => this.replies.again(message),
+      onAgain: (message) => this.#replies.again(message),
       onError,
     });
     this.#isOpen = true;
-    this.replies.open();
+    this.#replies.open();
     this.#listening.start();
   }
 
@@ -124,7 +136,7 @@ export class Responder {
   async close(withinMs: number): Promise<void> {
     if (this.#isOpen) this.#listening.stop();
     this.#isOpen = false;
-    this.replies.close();
+    this.#replies.close();
     await this.#intake.close(withinMs);
   }
 

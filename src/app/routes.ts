@@ -43,7 +43,7 @@ export class Routes {
       service,
       method,
       subject: rpcSubject(service, method),
-      measures: new Measures(this.#runtime, "client", service, method),
+      measures: new Measures(this.#runtime, "client", { service, method }),
       answered: false,
     };
     const methods = this.#routes.get(service) ?? new Map<string, Route>();

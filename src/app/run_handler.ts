@@ -3,6 +3,7 @@
 import { AegisError } from "../domain/error.ts";
 import { HEADER } from "../domain/header.ts";
 import { type Schema, validate as validateBy } from "../domain/schema.ts";
+import { isThenable } from "../domain/thenable.ts";
 import type { Context } from "./context.ts";
 import { HandlerContext } from "./handler_context.ts";
 import type { Invocation } from "./invocation.ts";
@@ -33,7 +34,7 @@ async function runTraced(
 ): Promise<unknown> {
   const { service, method } = invocation;
   const parent = invocation.header(HEADER.traceparent);
-  const span = spans.start("server", service, method.name, parent);
+  const span = spans.startCall("server", service, method.name, parent);
   invocation.span = span?.traceparent;
   try {
     const result = await checkParams(invocation, middleware);
@@ -127,10 +128,4 @@ function validate(
         what === "result" ? "is" : "are"
       } not valid`,
   );
-}
-
-/** Whether a value is to be waited for. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
 }

@@ -9,6 +9,7 @@ import type { Random } from "../ports/random.ts";
 import type { Transport } from "../ports/transport.ts";
 import { SerializationError } from "../domain/error.ts";
 import type { FreshFields } from "../domain/envelope.ts";
+import { eventJson, type EventMessage, eventValue } from "../domain/event.ts";
 import {
   requestJson,
   requestValue,
@@ -17,6 +18,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from "../domain/message.ts";
+import type { StreamsOptions } from "../domain/stream_options.ts";
 import type { Spans } from "./spans.ts";
 
 /** The ports of one bus, and its settings. */
@@ -41,6 +43,10 @@ export interface Runtime {
   readonly spans: Spans | undefined;
   /** What fills in for the fields that a sender may leave out. */
   readonly fresh: FreshFields;
+  /** How many servers keep each stream that is made. */
+  readonly replicas: number;
+  /** How streams are set up. */
+  readonly streams: StreamsOptions;
 }
 
 /** The codec that a body is in, told by its first byte. @throws {SerializationError} when it is in none of them. */
@@ -81,4 +87,13 @@ export function encodeResponse(codec: Codec, response: RpcResponse): string | Ui
     if (typeof result === "string") return responseJson(response, result);
   }
   return codec.encode(responseValue(response));
+}
+
+/** The bytes of an event. @throws {SerializationError} when its payload has no encoding. */
+export function encodeEvent(codec: Codec, event: EventMessage): string | Uint8Array {
+  if (codec.text !== undefined) {
+    const payload = codec.encode(event.payload);
+    if (typeof payload === "string") return eventJson(event, payload);
+  }
+  return codec.encode(eventValue(event));
 }

@@ -3,16 +3,15 @@
 import { assertKeys, show } from "../domain/check.ts";
 import { ClosedError } from "../domain/error.ts";
 import { assertServiceName } from "../domain/subject.ts";
-import { partsOf } from "./bus.ts";
-import { callFrom, clientOf } from "./client.ts";
-import type { Call, Typed } from "./context.ts";
-import { Responder } from "./responder.ts";
-import type { RpcHandler } from "./rpc.ts";
+import type { Call, Handler, Typed } from "./context.ts";
+import type { Publish } from "./event_types.ts";
 import type { Runtime } from "./runtime.ts";
 import { startError } from "./start_error.ts";
 import { LEAST_MS, Stopping } from "./stopping.ts";
+import { Serving } from "./serving.ts";
 import {
   checkServiceOptions,
+  registerService,
   type ServiceHealth,
   type ServiceOptions,
   type ServiceStatus,
@@ -20,7 +19,7 @@ import {
 } from "./service_options.ts";
 
 /** A service: one instance of it, in this process. */
-export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHandler[]>
+export interface Service<Handlers extends readonly Handler[] = readonly Handler[]>
   extends Typed<Handlers>, AsyncDisposable {
   /** Its name. */
   readonly name: string;
@@ -38,6 +37,8 @@ export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHa
   readonly uptimeMs: number;
   /** Calls other services, under this service's name. */
   readonly call: Call;
+  /** Publishes events, under this service's name. */
+  readonly publish: Publish;
   /**
    * Starts it; resolves when every handler is live on the server. All or nothing: when it fails, nothing stays live.
    *
@@ -45,9 +46,9 @@ export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHa
    */
   start(): Promise<void>;
   /**
-   * Stops it without losing a call: takes no more, hands back what waits for its turn, whose callers go to another
-   * instance, finishes what runs, and aborts what runs longer than `graceMs`. Answers that wait for the bus to come back
-   * go out before, if it does within that time. Hooks have the same time, and half a second at least. Calling it again
+   * Stops it without losing a call or an event: takes no more, hands back what waits for its turn, which goes to another
+   * instance, finishes what runs, and aborts what runs longer than `graceMs`. Answers and acknowledgements that wait for
+   * the bus to come back go out before, if it does within that time. Hooks have the same time, and half a second at least. Calling it again
    * waits for the same stop; `stop({ graceMs: 0 })` cuts that short.
    */
   stop(options?: StopOptions): Promise<void>;
@@ -72,50 +73,29 @@ export interface Service<Handlers extends readonly RpcHandler[] = readonly RpcHa
  * await service.stop();
  * ```
  */
-export function createService<const Handlers extends readonly RpcHandler[]>(
+export function createService<const Handlers extends readonly Handler[]>(
   name: string,
   options: ServiceOptions<Handlers>,
 ): Service<Handlers> {
   assertServiceName(name);
   checkServiceOptions(name, options);
-  const { runtime, caller, listening } = partsOf(options.bus, `service "${name}"`);
-  const instanceId = options.instanceId ?? `${name}-${runtime.random.spanId()}`;
-  const invoker = {
-    runtime,
-    caller,
-    middleware: [],
-    source: name,
-    origin: undefined,
-  };
-  const responder = new Responder(runtime, {
-    service: name,
-    instanceId,
-    handlers: options.handlers,
-    middleware: options.middleware ?? [],
-    concurrency: options.concurrency ?? Infinity,
-    listening,
-    callFrom: callFrom(invoker, options.bus),
-  });
-  return new ServiceInstance(
-    name,
-    instanceId,
-    options,
-    runtime,
-    responder,
-    clientOf(invoker, options.bus).call,
-  );
+  const serving = new Serving(name, options);
+  const service = new ServiceInstance(name, options, serving);
+  registerService(service, { name, options, instanceId: serving.instanceId });
+  return service;
 }
 
-class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service<Handlers> {
+class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Handlers> {
   readonly name: string;
   readonly instanceId: string;
   readonly version: string;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly call: Call;
+  readonly publish: Publish;
   readonly stopped: Promise<void>;
   readonly #options: ServiceOptions<Handlers>;
   readonly #runtime: Runtime;
-  readonly #responder: Responder;
+  readonly #serving: Serving;
   readonly #ending: Stopping;
   readonly #end: () => void;
   #unsubscribe: (() => void) | undefined;
@@ -125,23 +105,17 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(
-    name: string,
-    instanceId: string,
-    options: ServiceOptions<Handlers>,
-    runtime: Runtime,
-    responder: Responder,
-    call: Call,
-  ) {
+  constructor(name: string, options: ServiceOptions<Handlers>, serving: Serving) {
     this.name = name;
-    this.instanceId = instanceId;
+    this.instanceId = serving.instanceId;
     this.version = options.version ?? "0.0.0";
     this.metadata = options.metadata ?? {};
-    this.call = call;
+    this.call = serving.client.call;
+    this.publish = serving.client.publish;
     this.#options = options;
-    this.#runtime = runtime;
-    this.#responder = responder;
-    this.#ending = new Stopping(responder);
+    this.#runtime = serving.runtime;
+    this.#serving = serving;
+    this.#ending = new Stopping(serving.runtime, name, serving.work);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.stopped = promise;
     this.#end = resolve;
@@ -181,11 +155,14 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
 
   async health(): Promise<ServiceHealth> {
     const bus = await this.#options.bus.health();
+    const events = this.#serving.eventHealth();
+    const served = this.#error === undefined && events.every(({ ok }) => ok);
     return {
-      ok: this.#status === "started" && bus.ok && this.#error === undefined,
+      ok: this.#status === "started" && bus.ok && served,
       status: this.#status,
-      inFlight: this.#responder.inFlight,
-      error: this.#error,
+      inFlight: this.#serving.work.inFlight,
+      error: this.#error ?? events.find(({ ok }) => !ok)?.error,
+      events,
       bus,
     };
   }
@@ -215,7 +192,8 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     this.#status = "started";
     logger.info(`${this.name} has started`, {
       instance: this.instanceId,
-      methods: handlers.map((handler) => handler.method),
+      methods: handlers.flatMap((handler) => handler.kind === "rpc" ? [handler.method] : []),
+      events: handlers.flatMap((handler) => handler.kind === "event" ? [handler.pattern] : []),
     });
     this.#unsubscribe = transport.onStatus((status) => {
       if (status === "closed") this.#abandon();
@@ -231,8 +209,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
 
   async #serve(): Promise<void> {
     try {
-      this.#responder.open((error) => this.#refused(error));
-      await this.#runtime.transport.messaging.flush();
+      await this.#serving.open((error) => this.#refused(error));
     } catch (error) {
       throw startError(this.name, error);
     }
@@ -253,7 +230,7 @@ class ServiceInstance<Handlers extends readonly RpcHandler[]> implements Service
     const { logger } = this.#runtime;
     logger.info(`${this.name} is stopping`, {
       instance: this.instanceId,
-      inFlight: this.#responder.inFlight,
+      inFlight: this.#serving.work.inFlight,
     });
     await this.#hook("onStop").catch((error) =>
       logger.error(`The onStop hook of ${this.name} failed`, { error })

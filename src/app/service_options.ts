@@ -5,7 +5,9 @@ import { isRecord } from "../domain/envelope.ts";
 import { assertInstanceId } from "../domain/subject.ts";
 import type { Bus, BusHealth } from "./bus.ts";
 import { assertMiddleware, type ServerMiddleware } from "./middleware.ts";
-import type { RpcHandler } from "./rpc.ts";
+import type { Handler } from "./context.ts";
+import { handlerIdOf } from "./subscription_plan.ts";
+import type { EventHealth } from "./subscribers.ts";
 
 /** Where a service stands. */
 export type ServiceStatus =
@@ -32,7 +34,7 @@ export interface ServiceHooks {
 }
 
 /** Options of {@linkcode createService}. */
-export interface ServiceOptions<Handlers extends readonly RpcHandler[] = readonly RpcHandler[]> {
+export interface ServiceOptions<Handlers extends readonly Handler[] = readonly Handler[]> {
   /** The bus to serve on. */
   readonly bus: Bus;
   /** What is served. */
@@ -47,7 +49,11 @@ export interface ServiceOptions<Handlers extends readonly RpcHandler[] = readonl
   readonly hooks?: ServiceHooks;
   /** What runs around each call, the first outermost. @default {[]} */
   readonly middleware?: readonly ServerMiddleware[];
-  /** How many calls run at once, all methods together; ten times as many may wait. @default {Infinity} */
+  /**
+   * How many calls run at once, all methods together; ten times as many may wait. Handlers of events have their own.
+   *
+   * @default {Infinity}
+   */
   readonly concurrency?: number;
 }
 
@@ -62,14 +68,16 @@ export interface StopOptions {
 
 /** How a service is doing. */
 export interface ServiceHealth {
-  /** Whether it serves: it is started and the bus is there. */
+  /** Whether it serves: it is started, the bus is there, and the events of all handlers come. */
   readonly ok: boolean;
   /** Where it stands. */
   readonly status: ServiceStatus;
-  /** How many calls run or wait here. */
+  /** How many calls and events run or wait here. */
   readonly inFlight: number;
-  /** What the server refused, such as a subscription for want of permission. */
+  /** What the server refused, such as a subscription for want of permission, or why the events of a handler do not come. */
   readonly error: Error | undefined;
+  /** How the handlers of events are doing, in the order in which they were given. */
+  readonly events: readonly EventHealth[];
   /** How the bus is doing. */
   readonly bus: BusHealth;
 }
@@ -85,6 +93,36 @@ const OPTIONS = [
   "concurrency",
 ];
 const HOOKS = ["onStart", "onStarted", "onStop", "onStopped"];
+
+/** What was asked for when a service was created. */
+export interface ServiceDefinition {
+  /** Its name. */
+  readonly name: string;
+  /** Its options. */
+  readonly options: ServiceOptions;
+  /** The name of the instance. */
+  readonly instanceId: string;
+}
+
+const DEFINITIONS = new WeakMap<object, ServiceDefinition>();
+
+/** Remembers what a service was created with. */
+export function registerService(service: object, definition: ServiceDefinition): void {
+  DEFINITIONS.set(service, definition);
+}
+
+/** What a service was created with. @throws {TypeError} when it is none. */
+export function definitionOf(service: unknown, where: string): ServiceDefinition {
+  const definition = typeof service === "object" && service !== null
+    ? DEFINITIONS.get(service)
+    : undefined;
+  if (definition !== undefined) return definition;
+  throw new TypeError(
+    `Cannot use ${
+      show(service)
+    } ${where}: it must be what createService() of this copy of @aegis/sdk gave`,
+  );
+}
 
 /** Checks the options of service `name`. @throws {TypeError | RangeError} naming what cannot be. */
 export function checkServiceOptions(name: string, options: ServiceOptions): void {
@@ -116,16 +154,31 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
     );
   }
   const seen = new Set<string>();
-  for (const handler of handlers as readonly RpcHandler[]) {
-    if (handler?.kind !== "rpc") {
-      throw new TypeError(`Cannot serve ${show(handler)} ${where}: a handler is what rpc() gives`);
-    }
+  for (const handler of handlers as readonly Handler[]) assertHandler(handler, name, seen);
+}
+
+function assertHandler(handler: Handler, service: string, seen: Set<string>): void {
+  const where = `of service "${service}"`;
+  if (handler?.kind === "rpc") {
     if (seen.has(handler.method)) {
       throw new TypeError(
         `Cannot serve method "${handler.method}" ${where}: two handlers have that name`,
       );
     }
     seen.add(handler.method);
+  } else if (handler?.kind === "event" && typeof handler !== "function") {
+    // A durable's name has at least one "=", or was given; no method is called like either.
+    const durable = `durable ${handlerIdOf(handler, service)}`;
+    if (seen.has(durable)) {
+      throw new TypeError(
+        `Cannot handle "${handler.pattern}" ${where}: two handlers would share one durable, and each would get a part of the events; give one of them a "name"`,
+      );
+    }
+    seen.add(durable);
+  } else {
+    throw new TypeError(
+      `Cannot serve ${show(handler)} ${where}: a handler is what rpc() or on() gives`,
+    );
   }
 }
 

@@ -1,8 +1,8 @@
-// Spans: one around each call on either side, named alike; a tracer that throws breaks none.
+// Spans: one around each call and each event on either side, named alike; a tracer that throws breaks none.
 
 import { traceIdOf } from "../domain/header.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { Span, Tracer } from "../ports/tracer.ts";
+import type { Span, SpanOptions, Tracer } from "../ports/tracer.ts";
 
 /** A span of a call. Ending it never throws. */
 export interface CallSpan {
@@ -23,19 +23,40 @@ export class Spans {
   }
 
   /** The span of a call; undefined when the tracer threw, and the call goes on without. */
-  start(
+  startCall(
     kind: "client" | "server",
     service: string,
     method: string,
     parent: string | undefined,
   ): CallSpan | undefined {
-    const name = `${service}/${method}`;
+    return this.#start(`${service}/${method}`, {
+      kind,
+      parent,
+      attributes: { "rpc.system": "aegis", "rpc.service": service, "rpc.method": method },
+    });
+  }
+
+  /** The span of the publishing or the handling of an event. */
+  startEvent(
+    kind: "producer" | "consumer",
+    type: string,
+    parent: string | undefined,
+  ): CallSpan | undefined {
+    const operation = kind === "producer" ? "publish" : "process";
+    return this.#start(`${operation} ${type}`, {
+      kind,
+      parent,
+      attributes: {
+        "messaging.system": "nats",
+        "messaging.operation.type": operation,
+        "messaging.destination.name": type,
+      },
+    });
+  }
+
+  #start(name: string, options: SpanOptions): CallSpan | undefined {
     try {
-      const span = this.#tracer.start(name, {
-        kind,
-        parent,
-        attributes: { "rpc.system": "aegis", "rpc.service": service, "rpc.method": method },
-      });
+      const span = this.#tracer.start(name, options);
       const { traceparent } = span;
       const known = typeof traceparent === "string" && traceIdOf(traceparent) !== undefined;
       return {

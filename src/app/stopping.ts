@@ -1,25 +1,30 @@
 // Stopping: what a service runs is finished and answered, within a time that can be cut short.
 
 import type { Clock, Timer } from "../ports/clock.ts";
-import type { Responder } from "./responder.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Work } from "./work.ts";
 
 /** How long handlers that were aborted have to notice, in milliseconds. */
 const ABORT_MS = 1_000;
 /** How long the server and hooks have at least, however short the time is, in milliseconds. */
 export const LEAST_MS = 500;
 
-/** Ends what a responder does. */
+/** Ends what a service does. */
 export class Stopping {
-  readonly #responder: Responder;
+  readonly #work: Work;
+  readonly #service: string;
+  readonly #runtime: Runtime;
   readonly #clock: Clock;
   readonly #over = Promise.withResolvers<void>();
   #isOver = false;
   #end = Infinity;
   #timer: Timer | undefined;
 
-  constructor(responder: Responder) {
-    this.#responder = responder;
-    this.#clock = responder.runtime.clock;
+  constructor(runtime: Runtime, service: string, work: Work) {
+    this.#runtime = runtime;
+    this.#service = service;
+    this.#work = work;
+    this.#clock = runtime.clock;
   }
 
   /** Gives all of it `graceMs` from now. */
@@ -42,22 +47,23 @@ export class Stopping {
   }
 
   /**
-   * Takes no more, hands back what waits for its turn, waits for handlers and for answers that could not be sent, and
-   * gives up on them when the time is over.
+   * Takes no more, hands back what waits for its turn, waits for handlers, for answers that could not be sent and for
+   * acknowledgements that the server has not confirmed, and gives up on them when the time is over.
    */
   async run(): Promise<void> {
-    const { runtime: { logger, transport }, service, replies } = this.#responder;
-    await this.within(this.#responder.drain(this.#left()), LEAST_MS);
-    this.#responder.handBack();
-    if (!await this.within(this.#responder.whenIdle())) {
-      logger.warn(`${service} aborts what still runs`, { inFlight: this.#responder.inFlight });
-      this.#responder.abort();
-      await settled(this.#clock, ABORT_MS, this.#responder.whenIdle());
+    const { logger, transport } = this.#runtime;
+    const [service, work] = [this.#service, this.#work];
+    await this.within(work.drain(this.#left()), LEAST_MS);
+    work.handBack();
+    if (!await this.within(work.whenIdle())) {
+      logger.warn(`${service} aborts what still runs`, { inFlight: work.inFlight });
+      work.abort();
+      await settled(this.#clock, ABORT_MS, work.whenIdle());
     }
-    await this.within(replies.whenSent());
-    if (replies.kept > 0) {
+    await this.within(work.whenSettled());
+    if (work.unsettled > 0) {
       logger.warn(`${service} stops with answers that it could not send`, {
-        answers: replies.kept,
+        answers: work.unsettled,
       });
     }
     if (transport.status === "connected") {
@@ -71,8 +77,8 @@ export class Stopping {
 
   /** Lets go of everything at once. */
   async close(): Promise<void> {
-    await settled(this.#clock, LEAST_MS, this.#responder.drain(LEAST_MS));
-    await settled(this.#clock, LEAST_MS, this.#responder.close(LEAST_MS));
+    await settled(this.#clock, LEAST_MS, this.#work.drain(LEAST_MS));
+    await settled(this.#clock, LEAST_MS, this.#work.close(LEAST_MS));
   }
 
   /**

@@ -1,5 +1,6 @@
 // What connect() takes.
 
+import type { StreamsOptions } from "../domain/stream_options.ts";
 import type { Clock } from "./clock.ts";
 import type { Codec } from "./codec.ts";
 import type { LoggerLike } from "./logger.ts";
@@ -119,6 +120,13 @@ export interface ConnectOptions {
    * @default {1}
    */
   readonly replicas?: number;
+  /**
+   * How the streams are set up that hold events and dead letters. What is given here is what they are changed to where they
+   * are there already, unless a newer version of the same service has set them up; the rest is left as it is.
+   *
+   * @default {kept in files; events for seven days, dead letters for ever; nothing is dropped before}
+   */
+  readonly streams?: StreamsOptions;
   /**
    * How long connecting may take in all, whatever the number of servers, in milliseconds. Calls have a time of their own.
    * Environment: `AEGIS_TIMEOUT_MS`.

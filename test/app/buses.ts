@@ -1,6 +1,7 @@
 // Two connections to one broker, a client's and a service's: once embedded, once to a real server.
 
 import { after, test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { connect as connectNats } from "@nats-io/transport-node";
 import {
   type Bus,
@@ -8,17 +9,18 @@ import {
   type ConnectOptions,
   type Context,
   createService,
+  type Handler,
   type LogFields,
   type Logger,
   type Message,
   type Messaging,
-  type RpcHandler,
   type Service,
   type ServiceOptions,
   type Transport,
 } from "../../mod.ts";
 import { createMemoryTransport, memoryBroker } from "../../src/adapters/memory/transport.ts";
 import { createNatsTransport } from "../../src/adapters/nats/transport.ts";
+import type { Streams } from "../../src/ports/stream.ts";
 import { type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
 
 /** One line of a log. */
@@ -43,8 +45,10 @@ export interface Buses {
   open(options?: Options): Promise<Bus>;
   /** A bare connection, for looking at bytes. */
   wire(): Promise<Messaging>;
+  /** The streams of a bare connection, for looking at them. */
+  streams(): Promise<Streams>;
   /** A started service, on the bus of services unless another is given. */
-  serve<const Handlers extends readonly RpcHandler[]>(
+  serve<const Handlers extends readonly Handler[]>(
     name: string,
     handlers: Handlers,
     options?: Partial<ServiceOptions<Handlers>>,
@@ -54,6 +58,8 @@ export interface Buses {
 interface Broker {
   connect(options: Options): Promise<Bus>;
   transport(): Promise<Transport>;
+  /** Removes every stream, so that the next test finds none. */
+  clear(): Promise<void>;
 }
 
 let server: Promise<NatsServer> | undefined;
@@ -72,12 +78,19 @@ async function broker(backend: Buses["backend"]): Promise<Broker> {
     return {
       connect: (options) => connect({ ...options, servers }),
       transport: () => Promise.resolve(createMemoryTransport(memoryBroker(servers))),
+      clear: () => Promise.resolve(), // each test has a broker of its own
     };
   }
-  const { url: servers } = await (server ??= startNatsServer({ jetstream: false }));
+  const { url: servers } = await (server ??= startNatsServer());
   return {
     connect: (options) => connect({ ...options, servers }),
     transport: async () => createNatsTransport(await connectNats({ servers }), "tcp"),
+    async clear() {
+      const connection = await connectNats({ servers });
+      const { streams } = await jetstreamManager(connection);
+      for await (const name of streams.names()) await streams.delete(name);
+      await connection.close();
+    },
   };
 }
 
@@ -87,17 +100,24 @@ export function both(name: string, run: (buses: Buses) => void | Promise<void>):
   on("NATS", name, run);
 }
 
+/** A test that runs on both, and leaves streams behind, which are removed. */
+export function bothStreams(name: string, run: (buses: Buses) => void | Promise<void>): void {
+  on("memory", name, run);
+  on("NATS", name, run, true);
+}
+
 /** A test that runs on one of them. */
 export function on(
   backend: Buses["backend"],
   name: string,
   run: (buses: Buses) => void | Promise<void>,
+  streams = false,
 ): void {
   test(`${backend}: ${name}`, async () => {
     const open: { close(): Promise<void> }[] = [];
     const services: Service[] = [];
     const logs: LogLine[] = [];
-    const { connect, transport } = await broker(backend);
+    const { connect, transport, clear } = await broker(backend);
     const track = <T extends { close(): Promise<void> }>(opened: T): T => {
       open.push(opened);
       return opened;
@@ -114,6 +134,7 @@ export function on(
         logs,
         open: openBus,
         wire: async () => track(await transport()).messaging,
+        streams: async () => track(await transport()).streams!,
         async serve(name, handlers, options) {
           const service = createService(name, { bus: server, handlers, ...options });
           services.push(service as unknown as Service);
@@ -124,6 +145,7 @@ export function on(
     } finally {
       await Promise.all(services.map((service) => service.stop({ graceMs: 0 })));
       await Promise.all(open.map((opened) => opened.close()));
+      if (streams) await clear();
     }
   });
 }
@@ -142,8 +164,8 @@ export function recordingLogger(lines: LogLine[], base: LogFields = {}): Logger 
 }
 
 /** Resolves when `met`; rejects when it is not within five seconds. */
-export async function until(met: () => boolean): Promise<void> {
-  for (const end = performance.now() + 5_000; !met();) {
+export async function until(met: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + 5_000; !await met();) {
     if (performance.now() > end) throw new Error(`not within 5 s: ${met}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }

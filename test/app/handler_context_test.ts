@@ -12,6 +12,7 @@ const MEMBERS = [
   "instanceId",
   "log",
   "message",
+  "publish",
   "remainingMs",
   "service",
   "signal",

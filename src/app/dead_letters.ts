@@ -1,0 +1,223 @@
+// Dead letters as a client sees them: listed, replayed to the handler that failed, or discarded.
+
+import { assertKeys, isPlainObject, show } from "../domain/check.ts";
+import {
+  DEAD_LETTERS_PREFIX,
+  DEAD_LETTERS_STREAM,
+  type DeadLetterFacts,
+  type DeadLetterReason,
+  readDeadLetterHeaders,
+  REPLAY_HEADER,
+} from "../domain/dead_letter.ts";
+import { AegisError } from "../domain/error.ts";
+import { assertEventPattern, eventTypeOf } from "../domain/event_type.ts";
+import { assertServiceName } from "../domain/subject.ts";
+import type { StoredMessage } from "../ports/stream.ts";
+import type { EventStreams } from "./event_streams.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** What a service could not handle. */
+export interface DeadLetter extends DeadLetterFacts {
+  /** Its own id, for {@linkcode DeadLetterBox.replayDeadLetter}. */
+  readonly id: string;
+  /** What it is. */
+  readonly kind: "event";
+  /** The type of the event, such as `"order.created"`. */
+  readonly type: string;
+  /** The headers that it had. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Its bytes, as they were published. */
+  readonly body: Uint8Array;
+  /** Whether it holds its bytes; those that were too large to stand beside the reason are still in their stream. */
+  readonly bodyElsewhere: boolean;
+}
+
+/** Which dead letters are meant: those that fit all that is given. */
+export interface DeadLetterFilter {
+  /** Those of this service. */
+  readonly service?: string;
+  /** Those of events whose types match this pattern. */
+  readonly type?: string;
+  /** Those with this reason. */
+  readonly reason?: DeadLetterReason;
+  /** Those with these ids. */
+  readonly ids?: readonly string[];
+  /** As many, the oldest first. @default {1000 where they are listed, else all} */
+  readonly limit?: number;
+}
+
+/** Dead letters of all services. */
+export interface DeadLetterBox {
+  /**
+   * The dead letters that fit, the oldest first.
+   *
+   * @throws {AegisError} with code `JETSTREAM_DISABLED`, {UnavailableError} while the bus is away.
+   */
+  listDeadLetters(filter?: DeadLetterFilter): Promise<DeadLetter[]>;
+  /**
+   * Has a dead letter handled again, by the service and the handler that failed at it, and by no other; false when there
+   * is none of that id. Should it fail again it becomes a dead letter again.
+   */
+  replayDeadLetter(id: string): Promise<boolean>;
+  /** Has all that fit handled again, those that there are now; how many. */
+  replayDeadLetters(filter?: DeadLetterFilter): Promise<number>;
+  /** Removes a dead letter for good; false when there is none of that id. */
+  discardDeadLetter(id: string): Promise<boolean>;
+  /** Removes all that fit for good, those that there are now; how many. */
+  discardDeadLetters(filter?: DeadLetterFilter): Promise<number>;
+}
+
+const REASONS: readonly DeadLetterReason[] = ["failed", "invalid", "unreadable", "crashed"];
+const LISTED = 1_000;
+const TIMEOUT_MS = 5_000;
+
+/** The dead letters that are reached over one bus. */
+export class DeadLetters implements DeadLetterBox {
+  readonly #runtime: Runtime;
+  readonly #streams: EventStreams;
+
+  constructor(runtime: Runtime, streams: EventStreams) {
+    this.#runtime = runtime;
+    this.#streams = streams;
+  }
+
+  async listDeadLetters(filter: DeadLetterFilter = {}): Promise<DeadLetter[]> {
+    assertFilter(filter);
+    const found: DeadLetter[] = [];
+    await this.#each({ limit: LISTED, ...filter }, (letter) => void found.push(letter));
+    return found;
+  }
+
+  async replayDeadLetter(id: string): Promise<boolean> {
+    return await this.replayDeadLetters({ ids: [id] }) > 0;
+  }
+
+  async replayDeadLetters(filter: DeadLetterFilter = {}): Promise<number> {
+    assertFilter(filter);
+    return await this.#each(filter, (letter) => this.#replay(letter));
+  }
+
+  async discardDeadLetter(id: string): Promise<boolean> {
+    return await this.discardDeadLetters({ ids: [id] }) > 0;
+  }
+
+  async discardDeadLetters(filter: DeadLetterFilter = {}): Promise<number> {
+    assertFilter(filter);
+    const { store } = this.#streams.ports;
+    return await this.#each(filter, async ({ id }) => {
+      await store.remove(DEAD_LETTERS_STREAM, Number(id));
+    });
+  }
+
+  /** Does something with each that fits and was there at the beginning; how many there were. */
+  async #each(
+    { service = "*", type = ">", reason, ids, limit = Infinity }: DeadLetterFilter,
+    use: (letter: DeadLetter) => void | Promise<void>,
+  ): Promise<number> {
+    const { admin, store } = this.#streams.ports;
+    const state = await admin.stream(DEAD_LETTERS_STREAM);
+    if (state === undefined) return 0;
+    const subject = `${DEAD_LETTERS_PREFIX}.events.${service}.${type}`;
+    // What fails again while this goes on is not met again.
+    const { lastSequence } = state;
+    const wanted = ids === undefined ? undefined : [...ids].map(Number).sort((a, b) => a - b);
+    let count = 0;
+    let sequence = 1;
+    while (count < limit) {
+      if (wanted !== undefined) {
+        const next = wanted.shift();
+        if (next === undefined) break;
+        sequence = next;
+      }
+      const stored = await store.read(DEAD_LETTERS_STREAM, sequence, subject);
+      if (stored === undefined || stored.sequence > lastSequence) {
+        if (wanted === undefined) break;
+        continue;
+      }
+      if (wanted !== undefined && stored.sequence !== sequence) continue;
+      sequence = stored.sequence + 1;
+      const letter = letterOf(stored);
+      if (letter === undefined || (reason !== undefined && letter.reason !== reason)) continue;
+      count++;
+      await use(letter);
+    }
+    return count;
+  }
+
+  async #replay(letter: DeadLetter): Promise<void> {
+    const { store } = this.#streams.ports;
+    const body = letter.bodyElsewhere ? await this.#bodyOf(letter) : letter.body;
+    const headers = {
+      ...letter.headers,
+      // Two who replay it at the same time, or one who does not hear that it is stored, make one event of it.
+      "Nats-Msg-Id": `replay:${letter.id}:${letter.deadAt}`,
+      [REPLAY_HEADER]: letter.handler,
+    };
+    await store.publish(letter.subject, body, headers, TIMEOUT_MS);
+    await store.remove(DEAD_LETTERS_STREAM, Number(letter.id));
+    this.#runtime.logger.info(`A dead letter of ${letter.service} is replayed`, {
+      id: letter.id,
+      type: letter.type,
+    });
+  }
+
+  async #bodyOf(letter: DeadLetter): Promise<Uint8Array> {
+    const { stream, sequence, subject } = letter;
+    const stored = await this.#streams.ports.store.read(stream, sequence, subject);
+    if (stored?.sequence === sequence) return stored.data;
+    throw new AegisError(
+      "GONE",
+      `Cannot replay dead letter ${letter.id}: its bytes were left in ${stream} at ${sequence}, where they are no more; discardDeadLetter() removes it`,
+    );
+  }
+}
+
+function letterOf({ sequence, data, headers: all }: StoredMessage): DeadLetter | undefined {
+  const parts = readDeadLetterHeaders(all);
+  if (parts === undefined) return undefined;
+  return {
+    ...parts.facts,
+    id: String(sequence),
+    kind: "event",
+    type: eventTypeOf(parts.facts.subject),
+    headers: parts.headers,
+    body: data,
+    bodyElsewhere: parts.bodyElsewhere,
+  };
+}
+
+function assertFilter(filter: unknown): asserts filter is DeadLetterFilter {
+  if (!isPlainObject(filter)) {
+    throw new TypeError(
+      `Cannot use ${show(filter)} as a filter of dead letters: it must be an object`,
+    );
+  }
+  const where = "of a filter of dead letters";
+  assertKeys(filter, ["service", "type", "reason", "ids", "limit"], where);
+  const { service, type, reason, ids, limit } = filter;
+  if (service !== undefined) assertServiceName(service);
+  if (type !== undefined) assertEventPattern(type);
+  if (reason !== undefined && !REASONS.includes(reason as DeadLetterReason)) {
+    throw new TypeError(
+      `Cannot use ${show(reason)} as option "reason" ${where}: it must be one of ${
+        REASONS.join(", ")
+      }`,
+    );
+  }
+  if (ids !== undefined && !(Array.isArray(ids) && ids.every(isId))) {
+    throw new TypeError(
+      `Cannot use ${
+        show(ids)
+      } as option "ids" ${where}: it must be an array of ids that listDeadLetters() gave`,
+    );
+  }
+  if (limit !== undefined && !(typeof limit === "number" && limit >= 1)) {
+    throw new RangeError(
+      `Cannot use ${show(limit)} as option "limit" ${where}: it must be a number of at least 1`,
+    );
+  }
+}
+
+function isId(id: unknown): boolean {
+  return typeof id === "string" && /^[1-9]\d{0,15}$/.test(id);
+}

@@ -1,0 +1,118 @@
+// One event in the hands of an instance: from its delivery to its acknowledgement.
+
+import type { Envelope } from "../domain/envelope.ts";
+import type { EventMessage } from "../domain/event.ts";
+import { HEADER } from "../domain/header.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Delivery } from "../ports/stream.ts";
+import type { Origin, Outbound } from "./context.ts";
+import type { Handled } from "./handler_context.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** What all events of one handler have in common. */
+export interface HandlingParts {
+  readonly runtime: Runtime;
+  readonly service: string;
+  readonly instanceId: string;
+  readonly outboundFrom: (origin: Origin) => Outbound;
+}
+
+/** An event in hand. */
+export class Handling implements Origin, Handled {
+  readonly delivery: Delivery;
+  readonly attempt: number;
+  readonly sequence: number;
+  readonly arrivedAt: number;
+  /** When the broker last heard of it, in monotonic milliseconds. */
+  wordAt: number;
+  /** When its handler began; 0 before. */
+  begunAt = 0;
+  /** Whether it is settled, or being made a dead letter: what its handler gives later is dropped. */
+  ended = false;
+  /** The event; set before its handler begins. */
+  event: EventMessage | undefined = undefined;
+  /** The `traceparent` of the span that its handler runs in, where there is tracing. */
+  span: string | undefined = undefined;
+  readonly #parts: HandlingParts;
+  #controller: AbortController | undefined = undefined;
+  #abortReason: unknown = undefined;
+  #outbound: Outbound | undefined = undefined;
+  #log: Logger | undefined = undefined;
+
+  constructor(parts: HandlingParts, delivery: Delivery, now: number) {
+    this.#parts = parts;
+    this.delivery = delivery;
+    this.attempt = delivery.attempt;
+    this.sequence = delivery.sequence;
+    this.arrivedAt = now;
+    this.wordAt = now;
+  }
+
+  get service(): string {
+    return this.#parts.service;
+  }
+
+  get instanceId(): string {
+    return this.#parts.instanceId;
+  }
+
+  get expiresAt(): number {
+    return Infinity;
+  }
+
+  get deadline(): number {
+    return Infinity;
+  }
+
+  get remainingMs(): number {
+    return Infinity;
+  }
+
+  get message(): Envelope {
+    return this.event!;
+  }
+
+  get traceId(): string {
+    return this.event!.traceId;
+  }
+
+  get messageId(): string {
+    return this.event!.messageId;
+  }
+
+  get traceparent(): string | undefined {
+    return this.span ?? this.header(HEADER.traceparent);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  get log(): Logger {
+    return this.#log ??= this.#parts.runtime.logger.with({
+      service: this.service,
+      instance: this.instanceId,
+      event: `${this.event!.domain}.${this.event!.eventType}`,
+      trace: this.traceId,
+    });
+  }
+
+  get outbound(): Outbound {
+    return this.#outbound ??= this.#parts.outboundFrom(this);
+  }
+
+  /** A header by its exact name; a function of its own, so that it can be taken out of the context. */
+  get header(): (name: string) => string | undefined {
+    return (name) => this.#parts.runtime.transport.messaging.header(this.delivery.message, name);
+  }
+
+  /** Tells the handler that it is waited for no longer. */
+  abort(reason: unknown): void {
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+}

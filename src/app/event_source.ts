@@ -1,0 +1,217 @@
+// The source of a handler's events: its consumer, made to order, and made again when it is lost.
+
+import { AegisError } from "../domain/error.ts";
+import type { Stamp } from "../domain/stamp.ts";
+import type { Timer } from "../ports/clock.ts";
+import type { ConsumerConfig, Delivery, Pull } from "../ports/stream.ts";
+import type { EventStreams } from "./event_streams.ts";
+import { pause } from "./pause.ts";
+import { planConsumer, restarted } from "./resources.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** How events come to a handler. */
+export interface SourceHealth {
+  /** Whether they come: the consumer is there and the server serves it. */
+  readonly ok: boolean;
+  /** The stream. */
+  readonly stream: string;
+  /** The consumer. */
+  readonly consumer: string;
+  /** How many events of the stream have not been delivered yet, as of a while ago; undefined where nobody knows. */
+  readonly pending: number | undefined;
+  /** What is wrong, if anything is. */
+  readonly error: Error | undefined;
+}
+
+/** What a source is made of. */
+export interface SourceParts {
+  readonly runtime: Runtime;
+  readonly streams: EventStreams;
+  readonly config: ConsumerConfig;
+  readonly stamp: Stamp;
+  /** Whether the consumer goes with this instance. */
+  readonly ephemeral: boolean;
+}
+
+/** How often it is looked how far the consumer is, in milliseconds. */
+const LOOK_MS = 15_000;
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 2_000;
+/** How long the broker may take to confirm acknowledgements; whoever waits has a limit of their own. */
+const SETTLE_MS = 60_000;
+
+/** Deliveries of one consumer, whatever becomes of the consumer. */
+export class Source {
+  readonly #parts: SourceParts;
+  #stream = "";
+  #pull: Pull | undefined;
+  #onDelivery: (delivery: Delivery) => void = () => {};
+  #onOpen: () => void = () => {};
+  #error: Error | undefined;
+  #pending: number | undefined;
+  #floor = 0;
+  #restoring = false;
+  #closed = false;
+  #timer: Timer | undefined;
+
+  constructor(parts: SourceParts) {
+    this.#parts = parts;
+  }
+
+  /** The stream; known once it is prepared. */
+  get stream(): string {
+    return this.#stream;
+  }
+
+  /** How many deliveries were asked for and have not come. */
+  get asked(): number {
+    return this.#pull?.asked ?? 0;
+  }
+
+  /** Makes the stream and the consumer, or compares them. @throws {ConflictError} when they cannot be what they must be. */
+  async prepare(): Promise<void> {
+    const { streams, config, stamp } = this.#parts;
+    this.#stream = await streams.name("events", stamp);
+    const { admin } = streams.ports;
+    const before = await admin.stream(this.#stream);
+    const planned = await planConsumer(admin, { stream: this.#stream, config, stamp });
+    await planned.apply();
+    const made = planned.step.action === "create";
+    const state = await admin.consumer(this.#stream, config.name);
+    this.#pending = state?.pending;
+    this.#floor = state?.ackFloor ?? 0;
+    if (made && config.from === "new") {
+      this.#floor = Math.max(this.#floor, before?.lastSequence ?? 0);
+    }
+  }
+
+  /** Begins to hand over what is asked for. `onOpen` is called whenever nothing is asked for any more. */
+  open(onDelivery: (delivery: Delivery) => void, onOpen: () => void): void {
+    this.#onDelivery = onDelivery;
+    this.#onOpen = onOpen;
+    this.#openPull();
+    this.#look();
+  }
+
+  /** Asks for `count` more. While the consumer is made again this does nothing. */
+  ask(count: number): void {
+    this.#pull?.ask(count);
+  }
+
+  /** How it is doing. */
+  health(): SourceHealth {
+    return {
+      ok: this.#error === undefined,
+      stream: this.#stream,
+      consumer: this.#parts.config.name,
+      pending: this.#pending,
+      error: this.#error,
+    };
+  }
+
+  /** Asks for no more; resolves when what had been sent was handed over. */
+  async drain(withinMs: number): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#pull?.close(withinMs);
+  }
+
+  /** Resolves when the broker has heard of everything that was done. */
+  async whenSettled(): Promise<void> {
+    await this.#pull?.settled(SETTLE_MS);
+  }
+
+  /** Lets go of it; what is of this instance alone is removed. */
+  async close(withinMs: number): Promise<void> {
+    await this.drain(withinMs);
+    const { runtime, streams, config, ephemeral } = this.#parts;
+    if (!ephemeral || this.#stream === "" || runtime.transport.status !== "connected") return;
+    // The server removes it in a while by itself.
+    await streams.ports.admin.deleteConsumer(this.#stream, config.name).catch(() => undefined);
+  }
+
+  #openPull(): void {
+    const { streams, config } = this.#parts;
+    const pull: Pull = streams.ports.store.pull(this.#stream, config.name, {
+      onDelivery: (delivery) => this.#onDelivery(delivery),
+      onGone: () => {
+        if (pull === this.#pull) void this.#restore(pull);
+      },
+      onHealth: (error) => {
+        if (pull === this.#pull) this.#changed(error);
+      },
+    });
+    this.#pull = pull;
+    this.#onOpen();
+  }
+
+  #changed(error: Error | undefined): void {
+    const { runtime: { logger }, config } = this.#parts;
+    if ((error === undefined) === (this.#error === undefined)) {
+      this.#error = error;
+      return;
+    }
+    this.#error = error;
+    if (error === undefined) logger.info(`Events come again by ${config.name}`);
+    else logger.warn(`No events come by ${config.name} at the moment`, { error });
+  }
+
+  /** Makes the consumer again, from where it was, until it is there or nobody wants it. */
+  async #restore(lost: Pull): Promise<void> {
+    if (this.#restoring || this.#closed) return;
+    this.#restoring = true;
+    const { runtime, config } = this.#parts;
+    this.#pull = undefined;
+    this.#changed(
+      new AegisError("CONSUMER_LOST", `The consumer ${config.name} is gone, and is made again`),
+    );
+    // What it still holds belongs to a consumer that is no more.
+    void lost.close(0).catch(() => undefined);
+    for (let wait = FIRST_RETRY_MS; !this.#closed; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
+      try {
+        await this.#makeAgain();
+        break;
+      } catch (error) {
+        if (runtime.transport.status === "closed") break;
+        this.#changed(error as Error);
+        await pause(runtime, wait * (0.5 + runtime.random.next() / 2));
+      }
+    }
+    this.#restoring = false;
+    if (this.#closed || runtime.transport.status === "closed") return;
+    this.#openPull();
+    this.#changed(undefined);
+  }
+
+  async #makeAgain(): Promise<void> {
+    const { streams, config, stamp } = this.#parts;
+    const { admin } = streams.ports;
+    this.#stream = await streams.renewed("events", stamp);
+    // Another instance may have been faster.
+    const there = await admin.consumer(this.#stream, config.name);
+    if (there !== undefined) return;
+    const last = (await admin.stream(this.#stream))?.lastSequence ?? 0;
+    // A stream that is shorter than it was is another one: what is in it, nobody has seen.
+    const from = this.#floor > last ? "all" : { sequence: this.#floor + 1 };
+    if (from === "all") this.#floor = 0;
+    await admin.putConsumer(
+      this.#stream,
+      restarted({ stream: this.#stream, config, stamp }, from),
+    );
+  }
+
+  #look(): void {
+    const { runtime: { clock, transport }, streams, config } = this.#parts;
+    this.#timer = clock.setTimer(LOOK_MS, () => {
+      if (this.#closed) return;
+      if (transport.status !== "connected") return this.#look();
+      streams.ports.admin.consumer(this.#stream, config.name).then((state) => {
+        if (state === undefined) return;
+        this.#pending = state.pending;
+        this.#floor = Math.max(this.#floor, state.ackFloor);
+      }, () => {
+        // The next look may come through; deliveries tell by themselves when they stop.
+      }).finally(() => this.#closed || this.#look());
+    });
+  }
+}

@@ -1,0 +1,38 @@
+// Keeping events in hand: the broker hears of each in time that it is still in work.
+
+import type { Clock } from "../ports/clock.ts";
+import type { Handling } from "./event_handling.ts";
+
+/** The part of the ack wait after which the broker hears of an event at the latest. */
+const SHARE = 1 / 3;
+
+/** Tells the broker of events that run, and of those that wait for a slot, as long as there are any. */
+export class KeepWorking {
+  readonly #clock: Clock;
+  readonly #everyMs: number;
+  readonly #held: ReadonlySet<Handling>;
+  #armed = false;
+
+  constructor(clock: Clock, ackWaitMs: number, held: ReadonlySet<Handling>) {
+    this.#clock = clock;
+    // It is looked twice as often, so that one which came just after a look is not late.
+    this.#everyMs = ackWaitMs * SHARE / 2;
+    this.#held = held;
+  }
+
+  /** Goes on as long as anything is held. */
+  start(): void {
+    if (this.#armed) return;
+    this.#armed = true;
+    this.#clock.setTimer(this.#everyMs, () => {
+      this.#armed = false;
+      const now = this.#clock.monotonic();
+      for (const handling of this.#held) {
+        if (now - handling.wordAt < this.#everyMs) continue;
+        handling.wordAt = now;
+        handling.delivery.working();
+      }
+      if (this.#held.size > 0) this.start();
+    });
+  }
+}

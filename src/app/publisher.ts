@@ -1,0 +1,222 @@
+// The publisher: events out, and the stream's word that they are stored, over outages and time-outs.
+
+import { AegisError, TimeoutError, UnavailableError } from "../domain/error.ts";
+import { assertEventType, eventSubject } from "../domain/event_type.ts";
+import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/retry.ts";
+import { validate } from "../domain/schema.ts";
+import { isThenable } from "../domain/thenable.ts";
+import type { PublishAck } from "../ports/stream.ts";
+import type { NewEvent } from "./event.ts";
+import type { EventStreams } from "./event_streams.ts";
+import type { PublishedEvent, PublishOptions } from "./event_types.ts";
+import { Measures } from "./measures.ts";
+import { Parking } from "./parking.ts";
+import { pause } from "./pause.ts";
+import { closedError, lateError } from "./publish_endings.ts";
+import { argumentsOf, assertPayload, checkPublishOptions } from "./publish_input.ts";
+import { type Job, jobOf, type Sender, type Topic } from "./publish_job.ts";
+import type { Runtime } from "./runtime.ts";
+
+const NO_OPTIONS: PublishOptions = Object.freeze({});
+/** The part of the whole time that one attempt has, and the least of it: what was not heard of is published again. */
+const ATTEMPT_SHARE = 1 / 3;
+const MIN_ATTEMPT_MS = 250;
+/** The waits where the server is there and cannot store at the moment. */
+const AGAIN: ResolvedRetryPolicy = resolveRetry({
+  attempts: 1_000_000,
+  initialDelayMs: 20,
+  maxDelayMs: 500,
+});
+const MAX_TOPICS = 10_000;
+
+/** Publishes the events of one bus. */
+export class Publisher {
+  readonly #runtime: Runtime;
+  readonly #streams: EventStreams;
+  readonly #parking: Parking;
+  #topics = new Map<string, Topic>();
+  /** Whether a stream has ever confirmed anything on this bus. */
+  #heard = false;
+
+  constructor(runtime: Runtime, streams: EventStreams) {
+    this.#runtime = runtime;
+    this.#streams = streams;
+    this.#parking = new Parking(runtime);
+    runtime.transport.onStatus((status) => {
+      if (status !== "reconnecting") this.#parking.wake();
+    });
+  }
+
+  /** Publishes an event; the arguments are those of {@linkcode Publish}. It rejects also with what is wrong with them. */
+  publish(sender: Sender, what: unknown, ...rest: readonly unknown[]): Promise<PublishedEvent> {
+    try {
+      const [event, options] = argumentsOf(what, rest);
+      const job = this.prepare(sender, event, options);
+      return isThenable(job)
+        ? Promise.resolve(job).then((ready) => this.send(ready as Job))
+        : this.send(job);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Checks an event and encodes it; a promise only where its schema is asynchronous.
+   *
+   * @throws {ValidationError} when the payload does not fit the schema.
+   */
+  prepare(
+    sender: Sender,
+    { type, version, payload, schema }: NewEvent,
+    options: PublishOptions = NO_OPTIONS,
+  ): Job | Promise<Job> {
+    const topic = this.#topics.get(type) ?? this.#topic(type);
+    if (options !== NO_OPTIONS) checkPublishOptions(options);
+    assertPayload(type, payload);
+    if (schema === undefined) {
+      return jobOf(this.#runtime, sender, topic, type, version, payload, options);
+    }
+    const checked = validate(
+      schema,
+      payload,
+      () => `Cannot publish ${type}: the payload is not valid`,
+    );
+    // What is checked goes out as it was given: the handler's side makes of it what the schema says.
+    return checked instanceof Promise
+      ? checked.then(() => jobOf(this.#runtime, sender, topic, type, version, payload, options))
+      : jobOf(this.#runtime, sender, topic, type, version, payload, options);
+  }
+
+  /** Publishes an event that was prepared; resolves when it is stored. */
+  send(job: Job): Promise<PublishedEvent> {
+    const { signal } = job;
+    if (signal !== undefined) return this.#sendUnless(signal, job);
+    return this.#attempt(job).then(
+      (ack) => this.#stored(job, ack),
+      (error) => this.#again(job, error),
+    );
+  }
+
+  /** Has the stream ready before many events are sent at once, so that none has to wait for it while others overtake it. */
+  async begin({ stamp }: Sender): Promise<void> {
+    // What is wrong is said of each event.
+    await this.#streams.name("events", stamp).catch(() => undefined);
+  }
+
+  /** Says that a job has come to nothing, and why. */
+  failed(job: Job, error: unknown): void {
+    job.measures.failed(
+      AegisError.is(error) ? error.code : job.signal?.aborted ? "CANCELLED" : "error",
+      this.#runtime.clock.monotonic() - job.startedAt,
+    );
+    job.span?.end(error);
+  }
+
+  /** Says that a job is stored. */
+  done(job: Job): void {
+    job.measures.succeeded(this.#runtime.clock.monotonic() - job.startedAt);
+    job.span?.end();
+  }
+
+  #topic(type: string): Topic {
+    assertEventType(type);
+    if (this.#topics.size >= MAX_TOPICS) this.#topics = new Map();
+    const topic = {
+      subject: eventSubject(type),
+      measures: new Measures(this.#runtime, "publish", { event: type }),
+    };
+    this.#topics.set(type, topic);
+    return topic;
+  }
+
+  #attempt(
+    { subject, body, headers, startedAt, expiresAt }: Job,
+    now = startedAt,
+  ): Promise<PublishAck> {
+    const { messaging } = this.#runtime.transport;
+    const left = expiresAt - now;
+    if (left <= 0) {
+      return Promise.reject(new TimeoutError("the time was over", { details: { sent: false } }));
+    }
+    if (!messaging.connected) {
+      // Its own message says more, and the wait for the bus is the same.
+      return Promise.reject(new UnavailableError("the bus is away", { details: { sent: false } }));
+    }
+    const share = this.#heard
+      ? Math.max(MIN_ATTEMPT_MS, (expiresAt - startedAt) * ATTEMPT_SHARE)
+      : MIN_ATTEMPT_MS;
+    return this.#streams.ports.store.publish(subject, body, headers, Math.min(left, share));
+  }
+
+  #stored(job: Job, { stream, sequence, duplicate }: PublishAck): PublishedEvent {
+    this.#heard = true;
+    this.done(job);
+    return { id: job.id, stream, sequence, duplicate };
+  }
+
+  /** What becomes of an event after `error`: what can be outlasted is, within its time. */
+  async #again(job: Job, error: unknown): Promise<PublishedEvent> {
+    const { clock, random, transport } = this.#runtime;
+    let sent = false;
+    let made = false;
+    try {
+      for (let attempt = 1;; attempt++) {
+        if (!AegisError.is(error)) throw error;
+        sent ||= error.details.sent !== false &&
+          ["TIMEOUT", "SERVICE_UNAVAILABLE"].includes(error.code);
+        let wait = 0;
+        if (transport.status === "closed") throw closedError(job, error);
+        if (error.code === "SERVICE_UNAVAILABLE") {
+          if (transport.status === "connected") {
+            // What was not sent, for the bus was away and is back by now, goes out in its turn.
+            if (sent || attempt > 1) wait = retryDelay(AGAIN, attempt, random.next());
+          } else {
+            const parked = await this.#parking.whenConnected(job.expiresAt, job.signal);
+            if (parked === "closed") throw closedError(job, error);
+            if (parked !== "connected") throw lateError(job, error, sent);
+          }
+        } else if (error.code === "STREAM_NOT_FOUND" && !made) {
+          made = true;
+          try {
+            await this.#streams.renewed("events", job.sender.stamp);
+          } catch (fault) {
+            error = fault;
+            continue;
+          }
+        } else if (error.code === "TIMEOUT" && !this.#heard && !made) {
+          made = true;
+          // Who subscribes to events without a stream hears of them, and answers nothing: perhaps there is none yet.
+          await this.#streams.name("events", job.sender.stamp).catch(() => undefined);
+        } else if (error.code !== "TIMEOUT") throw error;
+        if (clock.monotonic() + wait >= job.expiresAt) throw lateError(job, error, sent);
+        if (wait > 0) await pause(this.#runtime, wait, job.signal);
+        job.signal?.throwIfAborted();
+        try {
+          return this.#stored(job, await this.#attempt(job, clock.monotonic()));
+        } catch (fault) {
+          error = fault;
+        }
+      }
+    } catch (fault) {
+      this.failed(job, fault);
+      throw fault;
+    }
+  }
+
+  async #sendUnless(signal: AbortSignal, job: Job): Promise<PublishedEvent> {
+    let abort = (): void => {};
+    const aborted = new Promise<never>((_resolve, reject) => {
+      abort = () => reject(signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+    });
+    try {
+      signal.throwIfAborted();
+      const sent = this.send({ ...job, signal: undefined });
+      // Whatever it comes to later, nobody waits for it.
+      sent.catch(() => undefined);
+      return await Promise.race([sent, aborted]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+}

@@ -1,0 +1,127 @@
+// Running a handler of events: the body read and checked, a span around it.
+
+import { readEvent } from "../domain/event.ts";
+import { EVENTS_PREFIX, eventTypeOf } from "../domain/event_type.ts";
+import { ValidationError } from "../domain/error.ts";
+import { HEADER } from "../domain/header.ts";
+import { validate } from "../domain/schema.ts";
+import type { Handling } from "./event_handling.ts";
+import { HandlerContext } from "./handler_context.ts";
+import type { EventHandler, ReceivedEvent } from "./on.ts";
+import { codecOf, type Runtime, textOf } from "./runtime.ts";
+
+/** Why an event cannot be handled, whatever its handler does: it would fail again in the same way. */
+export class Unfit {
+  readonly reason: "invalid" | "unreadable";
+  readonly error: unknown;
+
+  constructor(reason: "invalid" | "unreadable", error: unknown) {
+    this.reason = reason;
+    this.error = error;
+  }
+}
+
+/**
+ * Runs the handler; a promise where it, or a schema, is asynchronous.
+ *
+ * @throws {Unfit} when the message is no event, or its payload is not what the schema asks for.
+ * @throws what the handler threw.
+ */
+export function runEvent(runtime: Runtime, handler: EventHandler, handling: Handling): unknown {
+  read(runtime, handling);
+  return runtime.spans === undefined
+    ? checkPayload(handler, handling)
+    : runTraced(runtime, handler, handling);
+}
+
+function read(runtime: Runtime, handling: Handling): void {
+  const { message } = handling.delivery;
+  try {
+    const codec = codecOf(runtime, message);
+    const text = textOf(codec, message);
+    const body: unknown = text === undefined ? codec.decode(message.data) : parse(text) ??
+      codec.decode(message.data);
+    const event = readEvent(body, runtime.fresh);
+    const type = `${event.domain}.${event.eventType}`;
+    if (`${EVENTS_PREFIX}.${type}` !== message.subject) {
+      throw new ValidationError(
+        `Cannot read an event: it came as ${
+          eventTypeOf(message.subject)
+        }, and its body says ${type}`,
+      );
+    }
+    handling.event = event;
+  } catch (error) {
+    throw new Unfit("unreadable", error);
+  }
+}
+
+/** The value of plain JSON; undefined where it is none, of which the codec says what is wrong. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function runTraced(
+  { spans }: Runtime,
+  handler: EventHandler,
+  handling: Handling,
+): Promise<void> {
+  const { domain, eventType } = handling.event!;
+  const parent = handling.header(HEADER.traceparent);
+  const span = spans!.startEvent("consumer", `${domain}.${eventType}`, parent);
+  handling.span = span?.traceparent;
+  try {
+    await checkPayload(handler, handling);
+    span?.end();
+  } catch (error) {
+    span?.end(error instanceof Unfit ? error.error : error);
+    throw error;
+  }
+}
+
+function checkPayload(handler: EventHandler, handling: Handling): unknown {
+  const { payload } = handling.event!;
+  const schema = handler.settings.payload;
+  if (schema === undefined) return run(handler, handling, payload);
+  let checked: unknown;
+  try {
+    checked = validate(
+      schema,
+      payload,
+      () => `The payload of ${eventTypeOf(handling.delivery.message.subject)} is not valid`,
+    );
+  } catch (error) {
+    throw unfit(error);
+  }
+  return checked instanceof Promise
+    ? checked.then((valid) => run(handler, handling, valid), (error) => {
+      throw unfit(error);
+    })
+    : run(handler, handling, checked);
+}
+
+/** What a schema says of a payload it will say again; that a schema itself failed may be different next time. */
+function unfit(error: unknown): unknown {
+  return ValidationError.is(error) ? new Unfit("invalid", error) : error;
+}
+
+function run(handler: EventHandler, handling: Handling, payload: unknown): unknown {
+  const event = handling.event!;
+  const received: ReceivedEvent = {
+    id: event.messageId,
+    type: `${event.domain}.${event.eventType}`,
+    version: event.version,
+    payload,
+    timestamp: event.timestamp,
+    source: event.source,
+    traceId: event.traceId,
+    correlationId: event.correlationId,
+    sequence: handling.sequence,
+    storedAt: handling.delivery.storedAt,
+  };
+  return handler.run(received as never, new HandlerContext(handling));
+}

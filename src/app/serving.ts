@@ -1,0 +1,75 @@
+// Serving: everything that one instance of a service serves, made and opened together.
+
+import { partsOf } from "./bus.ts";
+import { type Client, clientOf, outboundFrom } from "./client.ts";
+import type { Handler } from "./context.ts";
+import type { EventHandler } from "./on.ts";
+import { Responder } from "./responder.ts";
+import type { RpcHandler } from "./rpc.ts";
+import type { Runtime } from "./runtime.ts";
+import type { ServiceOptions } from "./service_options.ts";
+import { type EventHealth, Subscribers } from "./subscribers.ts";
+import { together, type Work } from "./work.ts";
+
+/** What an instance serves. */
+export class Serving {
+  readonly runtime: Runtime;
+  readonly instanceId: string;
+  /** What the service itself sends. */
+  readonly client: Client;
+  /** What stop() waits for. */
+  readonly work: Work;
+  readonly #responder: Responder;
+  readonly #subscribers: Subscribers;
+
+  constructor(service: string, options: ServiceOptions<readonly Handler[]>) {
+    const { bus, version = "0.0.0", middleware = [], concurrency = Infinity } = options;
+    const { runtime, caller, listening, eventStreams } = partsOf(bus, `service "${service}"`);
+    this.runtime = runtime;
+    this.instanceId = options.instanceId ?? `${service}-${runtime.random.spanId()}`;
+    const { instanceId } = this;
+    const stamp = { by: service, version };
+    const invoker = { runtime, caller, middleware: [], source: service, origin: undefined };
+    this.client = clientOf(invoker, stamp, bus);
+    const outbound = outboundFrom(invoker, stamp, bus);
+    this.#responder = new Responder(runtime, {
+      service,
+      instanceId,
+      handlers: options.handlers.filter((handler): handler is RpcHandler => handler.kind === "rpc"),
+      middleware,
+      concurrency,
+      listening,
+      outboundFrom: outbound,
+    });
+    this.#subscribers = new Subscribers({
+      runtime,
+      service,
+      version,
+      instanceId,
+      hasOwnId: options.instanceId !== undefined,
+      outboundFrom: outbound,
+      streams: eventStreams,
+      handlers: eventHandlersOf(options.handlers),
+    });
+    this.work = together([this.#responder, this.#subscribers.work]);
+  }
+
+  /** Resolves when every handler is live on the server. `onError` is told what the server refuses, then or later. */
+  async open(onError: (error: Error) => void): Promise<void> {
+    // First what may not be as it must be: nothing has been taken yet.
+    await this.#subscribers.prepare();
+    this.#responder.open(onError);
+    await this.runtime.transport.messaging.flush();
+    this.#subscribers.open();
+  }
+
+  /** How the handlers of events are doing. */
+  eventHealth(): EventHealth[] {
+    return this.#subscribers.health();
+  }
+}
+
+/** Those of the handlers that handle events. */
+export function eventHandlersOf(handlers: readonly Handler[]): EventHandler[] {
+  return handlers.filter((handler) => handler.kind === "event");
+}

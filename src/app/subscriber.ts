@@ -1,0 +1,287 @@
+// The subscriber: the events of one handler on one instance, fetched, run and settled.
+
+import { type DeadLetterReason, REPLAY_HEADER } from "../domain/dead_letter.ts";
+import { deadLetterError, eventOutcome, hasCrashed } from "../domain/event_outcome.ts";
+import { AegisError, UnavailableError } from "../domain/error.ts";
+import { Prefetch } from "../domain/prefetch.ts";
+import { isThenable } from "../domain/thenable.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Delivery } from "../ports/stream.ts";
+import type { DeadLetterWriter } from "./dead_letter_writer.ts";
+import { Handling, type HandlingParts } from "./event_handling.ts";
+import type { Source } from "./event_source.ts";
+import { KeepWorking } from "./keep_working.ts";
+import { Measures } from "./measures.ts";
+import type { EventHandler } from "./on.ts";
+import { runEvent, Unfit } from "./run_event.ts";
+import type { Work } from "./work.ts";
+
+/** What a subscriber is made of. */
+export interface SubscriberParts extends HandlingParts {
+  readonly handler: EventHandler;
+  /** What all instances of the handler have in common. */
+  readonly handlerId: string;
+  readonly source: Source;
+  readonly deadLetters: DeadLetterWriter;
+}
+
+/** How soon an event is tried again whose dead letter could not be stored, in milliseconds. */
+const DEAD_LETTER_RETRY_MS = 10_000;
+/** How many events are remembered that have failed for the last time, while their dead letters cannot be stored. */
+const MAX_CONDEMNED = 10_000;
+
+/** Handles events. */
+export class Subscriber implements Work {
+  readonly #parts: SubscriberParts;
+  readonly #measures: Measures;
+  readonly #prefetch: Prefetch;
+  readonly #concurrency: number;
+  readonly #keeping: KeepWorking;
+  readonly #held = new Set<Handling>();
+  #waiting: Handling[] = [];
+  #next = 0;
+  #running = 0;
+  #passing = false;
+  #stopping = false;
+  readonly #condemned = new Map<number, { reason: DeadLetterReason; error: unknown }>();
+  readonly #idle: (() => void)[] = [];
+
+  constructor(parts: SubscriberParts) {
+    this.#parts = parts;
+    const { runtime, service, handler } = parts;
+    const { concurrency, ordered, ackWaitMs } = handler.settings;
+    this.#concurrency = concurrency;
+    this.#keeping = new KeepWorking(runtime.clock, ackWaitMs, this.#held);
+    this.#prefetch = new Prefetch(concurrency, ordered);
+    this.#measures = new Measures(runtime, "handle", { service, event: handler.pattern });
+  }
+
+  get inFlight(): number {
+    return this.#held.size;
+  }
+
+  get unsettled(): number {
+    return 0; // what the broker has not heard of it delivers again
+  }
+
+  /** How many events wait here for a slot. */
+  get waiting(): number {
+    return this.#waiting.length - this.#next;
+  }
+
+  /** Begins to take events. */
+  open(): void {
+    this.#parts.source.open((delivery) => this.#receive(delivery), () => this.#ask());
+  }
+
+  async drain(withinMs: number): Promise<void> {
+    this.#stopping = true;
+    await this.#parts.source.drain(withinMs);
+  }
+
+  handBack(): void {
+    this.#stopping = true;
+    for (const handling of this.#held) {
+      if (handling.begunAt === 0 && !handling.ended) this.#giveBack(handling);
+    }
+    this.#waiting = [];
+    this.#next = 0;
+  }
+
+  whenIdle(): Promise<void> {
+    return this.#held.size === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  abort(): void {
+    const error = new UnavailableError(
+      `${this.#parts.service} stops and waits no longer for the handler of ${this.#parts.handler.pattern}`,
+    );
+    for (const handling of this.#held) handling.abort(error);
+  }
+
+  whenSettled(): Promise<void> {
+    return this.#parts.source.whenSettled();
+  }
+
+  async close(withinMs: number): Promise<void> {
+    this.#stopping = true;
+    await this.#parts.source.close(withinMs);
+  }
+
+  #receive(delivery: Delivery): void {
+    const { runtime, handler, handlerId } = this.#parts;
+    const handling = new Handling(this.#parts, delivery, runtime.clock.monotonic());
+    this.#held.add(handling);
+    this.#keeping.start();
+    if (this.#stopping) return this.#giveBack(handling);
+    const replayedFor = handling.header(REPLAY_HEADER);
+    if (replayedFor !== undefined && replayedFor !== handlerId) {
+      // Somebody else had failed at it; here it was handled when it came for the first time.
+      handling.ended = true;
+      delivery.ack();
+      return this.#leave(handling);
+    }
+    const condemned = this.#condemned.get(handling.sequence);
+    if (condemned !== undefined) return this.#bury(handling, condemned.reason, condemned.error);
+    if (hasCrashed(handler.settings.retry, handling.attempt)) {
+      const error = new AegisError(
+        "CRASHED",
+        `It was delivered ${handling.attempt} times, and whoever had it ended without a word`,
+      );
+      return this.#bury(handling, "crashed", error);
+    }
+    if (this.#running < this.#concurrency) this.#begin(handling);
+    else this.#waiting.push(handling);
+    this.#ask();
+  }
+
+  #begin(handling: Handling): void {
+    const { runtime, handler } = this.#parts;
+    this.#running++;
+    const now = runtime.clock.monotonic();
+    handling.begunAt = now;
+    this.#prefetch.waited(now - handling.arrivedAt);
+    let result: unknown;
+    try {
+      result = runEvent(runtime, handler, handling);
+    } catch (error) {
+      return this.#failed(handling, error);
+    }
+    if (isThenable(result)) {
+      Promise.resolve(result).then(
+        () => this.#succeeded(handling),
+        (error) => this.#failed(handling, error),
+      );
+    } else this.#succeeded(handling);
+  }
+
+  #succeeded(handling: Handling): void {
+    this.#running--;
+    if (!handling.ended) {
+      handling.ended = true;
+      handling.delivery.ack();
+      this.#condemned.delete(handling.sequence);
+      this.#measures.succeeded(this.#parts.runtime.clock.monotonic() - handling.begunAt);
+    }
+    this.#leave(handling);
+  }
+
+  #failed(handling: Handling, error: unknown): void {
+    this.#running--;
+    if (handling.ended) return this.#leave(handling);
+    const { runtime: { clock, random }, handler } = this.#parts;
+    const code = AegisError.is(error) ? error.code : "error";
+    this.#measures.failed(
+      error instanceof Unfit ? "INVALID_REQUEST" : code,
+      clock.monotonic() - handling.begunAt,
+    );
+    if (error instanceof Unfit) return this.#bury(handling, error.reason, error.error);
+    // What ended for want of time in stop() has not failed.
+    if (this.#stopping && handling.signal.aborted) return this.#giveBack(handling);
+    let outcome: ReturnType<typeof eventOutcome>;
+    try {
+      outcome = eventOutcome(handler.settings.retry, error, handling.attempt, random.next());
+    } catch (fault) {
+      // A policy that throws must not keep an event in hand for ever.
+      return this.#bury(handling, "failed", fault);
+    }
+    if (outcome.kind === "dead") return this.#bury(handling, "failed", error);
+    handling.ended = true;
+    this.#log(handling).warn(`A handler of ${handler.pattern} failed; the event comes again`, {
+      error,
+      attempt: handling.attempt,
+      delayMs: Math.round(outcome.delayMs),
+    });
+    handling.delivery.nak(outcome.delayMs);
+    this.#leave(handling);
+  }
+
+  /** Makes a dead letter of an event. Only when that is stored is it taken from the stream. */
+  #bury(handling: Handling, reason: DeadLetterReason, error: unknown): void {
+    const { runtime: { clock, metrics }, service, instanceId, handlerId, handler } = this.#parts;
+    const { delivery, sequence, attempt } = handling;
+    handling.ended = true;
+    const facts = {
+      service,
+      instanceId,
+      handler: handlerId,
+      reason,
+      error: deadLetterError(error),
+      attempts: attempt,
+      deadAt: clock.timestamp(),
+      subject: delivery.message.subject,
+      stream: this.#parts.source.stream,
+      sequence,
+      storedAt: delivery.storedAt,
+    };
+    this.#parts.deadLetters.write(delivery, facts).then(() => {
+      this.#condemned.delete(sequence);
+      delivery.term();
+      this.#log(handling).error(`An event of ${handler.pattern} has become a dead letter`, {
+        reason,
+        error,
+        attempts: attempt,
+        sequence,
+      });
+      metrics.increment("aegis_event_dead_letters_total", {
+        service,
+        event: handler.pattern,
+        reason,
+      });
+    }, (fault) => {
+      if (this.#condemned.size < MAX_CONDEMNED) this.#condemned.set(sequence, { reason, error });
+      delivery.nak(DEAD_LETTER_RETRY_MS);
+      this.#log(handling).error(`A dead letter could not be stored; the event stays where it is`, {
+        error: fault,
+        reason,
+        sequence,
+      });
+    }).finally(() => this.#leave(handling));
+  }
+
+  #giveBack(handling: Handling): void {
+    handling.ended = true;
+    handling.delivery.nak(0);
+    this.#leave(handling);
+  }
+
+  #leave(handling: Handling): void {
+    this.#held.delete(handling);
+    this.#passOn();
+    if (!this.#stopping) this.#ask();
+    if (this.#held.size > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Lets those begin that wait for a slot: a loop, since one that is done at once comes back here. */
+  #passOn(): void {
+    if (this.#passing) return;
+    this.#passing = true;
+    while (this.#running < this.#concurrency && this.#next < this.#waiting.length) {
+      const handling = this.#waiting[this.#next++]!;
+      if (!handling.ended) this.#begin(handling);
+    }
+    this.#passing = false;
+    if (this.#next === this.#waiting.length) {
+      this.#waiting = [];
+      this.#next = 0;
+    }
+  }
+
+  #ask(): void {
+    const { source, runtime } = this.#parts;
+    const count = this.#prefetch.wants(this.#held.size, source.asked, runtime.clock);
+    if (count > 0) source.ask(count);
+  }
+
+  #log(handling: Handling): Logger {
+    return handling.event === undefined
+      ? this.#parts.runtime.logger.with({
+        service: this.#parts.service,
+        instance: this.#parts.instanceId,
+      })
+      : handling.log;
+  }
+}

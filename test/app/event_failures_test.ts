@@ -1,0 +1,244 @@
+// Events that fail: tried again after a while, then kept as dead letters, and replayed to who failed.
+
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import * as v from "valibot";
+import { type Client, createClient, type DeadLetter, event, on, RpcError } from "../../mod.ts";
+import { bothStreams, errorOf, until } from "./buses.ts";
+
+const QUICK = { attempts: 3, initialDelayMs: 20, factor: 1, jitter: 0 };
+
+/** The dead letters, as soon as there are so many. */
+async function deadLetters(client: Client, count: number): Promise<DeadLetter[]> {
+  let letters: DeadLetter[] = [];
+  await until(async () => (letters = await client.listDeadLetters()).length >= count);
+  strictEqual(letters.length, count);
+  return letters;
+}
+
+bothStreams(
+  "an event whose handler throws comes again, after a while, and counts its attempts",
+  async (buses) => {
+    const attempts: number[] = [];
+    const times: number[] = [];
+    const retry = { attempts: 3, initialDelayMs: 150, factor: 1, jitter: 0 };
+    await buses.serve("billing", [
+      on("order.created", { retry }, (_event, ctx) => {
+        attempts.push(ctx.attempt);
+        times.push(performance.now());
+        if (ctx.attempt < 3) throw new Error("not yet");
+      }),
+    ]);
+    await createClient({ bus: buses.client }).publish("order.created");
+    await until(() => attempts.length === 3);
+    deepStrictEqual(attempts, [1, 2, 3]);
+    // A server counts in whole milliseconds.
+    for (const i of [1, 2]) ok(times[i]! - times[i - 1]! > 145, `${times}`);
+    deepStrictEqual(await createClient({ bus: buses.client }).listDeadLetters(), []);
+  },
+);
+
+bothStreams(
+  "after the last attempt it is a dead letter, to the byte and with the reason",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    await buses.serve("billing", [
+      on("order.created", { retry: QUICK }, () => {
+        throw new RpcError("CARD_EXPIRED", "The card has expired – 💳");
+      }),
+    ], { instanceId: "one" });
+    const { id, sequence } = await client.publish("order.created", { text: "Grüße" }, {
+      headers: { "x-tenant": "blue" },
+    });
+    const [letter] = await deadLetters(client, 1);
+    const { id: letterId, body, headers, deadAt, storedAt, ...facts } = letter!;
+    deepStrictEqual(facts, {
+      kind: "event",
+      type: "order.created",
+      service: "billing",
+      instanceId: "one",
+      handler: "billing=order=created",
+      reason: "failed",
+      error: { code: "CARD_EXPIRED", message: "The card has expired – 💳" },
+      attempts: 3,
+      subject: "events.order.created",
+      stream: "EVENTS",
+      sequence,
+      bodyElsewhere: false,
+    });
+    ok(/^\d+$/.test(letterId));
+    ok(!Number.isNaN(Date.parse(deadAt)) && storedAt > 1.7e12);
+    strictEqual(headers["x-tenant"], "blue");
+    strictEqual(headers["Nats-Msg-Id"], id);
+    const { payload, message_id } = JSON.parse(new TextDecoder().decode(body));
+    deepStrictEqual([payload, message_id], [{ text: "Grüße" }, id]);
+  },
+);
+
+bothStreams("a policy decides of each error whether to try again", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  const seen: string[] = [];
+  const retry = { ...QUICK, retryIf: (error: unknown) => (error as Error).message !== "final" };
+  await buses.serve("billing", [
+    on("order.*", { retry }, ({ type }, ctx) => {
+      seen.push(`${type} ${ctx.attempt}`);
+      throw new Error(type === "order.lost" ? "final" : "again");
+    }),
+  ]);
+  await client.publish("order.lost");
+  const [lost] = await deadLetters(client, 1);
+  strictEqual(lost!.attempts, 1);
+  await client.publish("order.late");
+  const [, late] = await deadLetters(client, 2);
+  strictEqual(late!.attempts, 3);
+  deepStrictEqual(seen, ["order.lost 1", "order.late 1", "order.late 2", "order.late 3"]);
+});
+
+bothStreams(
+  "an event that does not fit its schema is a dead letter at once, with its issues",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    let runs = 0;
+    const Created = event("order.created", { payload: v.object({ amount: v.number() }) });
+    await buses.serve("billing", [on(Created, () => void runs++)]);
+    await client.publish("order.created", { amount: "much" });
+    await client.publish(Created({ amount: 1 }));
+    await until(() => runs === 1);
+    const [letter] = await deadLetters(client, 1);
+    deepStrictEqual([letter!.reason, letter!.attempts, letter!.error.code], [
+      "invalid",
+      1,
+      "INVALID_REQUEST",
+    ]);
+    deepStrictEqual(letter!.error.issues?.map(({ path }) => path), [["amount"]]);
+  },
+);
+
+bothStreams(
+  "what is no event on the subject of one is a dead letter, and the next is handled",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    const got: string[] = [];
+    await buses.serve("billing", [on("order.>", ({ type }) => void got.push(type))]);
+    const wire = await buses.wire();
+    const strange = [
+      "no JSON",
+      "",
+      new Uint8Array([0xc1, 0xff]),
+      JSON.stringify({ domain: "order", event_type: "created", more: 1 }),
+      JSON.stringify({ domain: "order", event_type: "shipped" }),
+    ];
+    for (const body of strange) wire.publish("events.order.created", body);
+    await wire.flush();
+    await client.publish("order.paid");
+    await until(() => got.length === 1);
+    const letters = await deadLetters(client, strange.length);
+    deepStrictEqual(letters.map(({ reason }) => reason), strange.map(() => "unreadable"));
+    const bodies = letters.map(({ body }) => new TextDecoder("latin1").decode(body));
+    const wanted = strange.map((body) =>
+      typeof body === "string" ? body : new TextDecoder("latin1").decode(body)
+    );
+    deepStrictEqual(bodies.sort(), wanted.sort());
+  },
+);
+
+bothStreams("a replay goes to the handler that failed, and to no other", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  const got: string[] = [];
+  let broken = true;
+  await buses.serve("billing", [
+    on("order.created", { retry: false }, ({ payload }) => {
+      if (broken) throw new Error("the bank is away");
+      got.push(`billing ${JSON.stringify(payload)}`);
+    }),
+    on("order.*", ({ payload }) => void got.push(`audit ${JSON.stringify(payload)}`)),
+  ]);
+  await buses.serve("mail", [on("order.created", () => void got.push("mail"))]);
+  await client.publish("order.created", { n: 1 });
+  const [letter] = await deadLetters(client, 1);
+  await until(() => got.length === 2);
+  broken = false;
+  strictEqual(await client.replayDeadLetter(letter!.id), true);
+  await until(() => got.length === 3);
+  deepStrictEqual(got.sort(), ['audit {"n":1}', 'billing {"n":1}', "mail"]);
+  deepStrictEqual(await client.listDeadLetters(), []);
+  strictEqual(await client.replayDeadLetter(letter!.id), false);
+  // The others have had their word of it by now, if they had any.
+  await client.publish("order.created", { n: 2 });
+  await until(() => got.length === 6);
+});
+
+bothStreams("what fails again when it is replayed is a dead letter again", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  let runs = 0;
+  await buses.serve("billing", [
+    on("order.created", { retry: false }, () => {
+      runs++;
+      throw new Error("never");
+    }),
+  ]);
+  for (let n = 0; n < 3; n++) await client.publish("order.created", { n });
+  const before = await deadLetters(client, 3);
+  strictEqual(await client.replayDeadLetters(), 3);
+  await until(() => runs === 6);
+  const after = await deadLetters(client, 3);
+  const ids = (letters: DeadLetter[]) => letters.map(({ id }) => Number(id));
+  ok(Math.min(...ids(after)) > Math.max(...ids(before)));
+});
+
+bothStreams("dead letters are listed, replayed and discarded by what they are", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  const fail = () => {
+    throw new Error("no");
+  };
+  await buses.serve("billing", [on("order.*", { retry: false }, fail)]);
+  await buses.serve("mail", [
+    on("user.*", { retry: false, payload: v.object({ name: v.string() }) }, fail),
+  ]);
+  await client.publish("order.created");
+  await client.publish("order.paid");
+  await client.publish("user.joined");
+  await client.publish("user.joined", { name: "Ada" });
+  await deadLetters(client, 4);
+  const count = async (filter: Parameters<Client["listDeadLetters"]>[0]) =>
+    (await client.listDeadLetters(filter)).length;
+  strictEqual(await count({ service: "billing" }), 2);
+  strictEqual(await count({ type: "order.paid" }), 1);
+  strictEqual(await count({ type: "*.joined" }), 2);
+  strictEqual(await count({ reason: "invalid" }), 1);
+  strictEqual(await count({ service: "mail", reason: "failed" }), 1);
+  strictEqual(await count({ limit: 3 }), 3);
+  const [first, second] = await client.listDeadLetters();
+  strictEqual(await count({ ids: [second!.id, first!.id, "999999"] }), 2);
+  strictEqual(await client.discardDeadLetter(first!.id), true);
+  strictEqual(await client.discardDeadLetter(first!.id), false);
+  strictEqual(await client.discardDeadLetters({ service: "mail" }), 2);
+  strictEqual(await count({}), 1);
+  for (const filter of [{ services: "x" }, { service: "a.b" }, { type: "x" }, { ids: ["a"] }]) {
+    strictEqual(
+      (await errorOf(client.listDeadLetters(filter as never)) as Error).name,
+      "TypeError",
+    );
+  }
+});
+
+bothStreams(
+  "an event that leaves no room for its reason keeps its bytes in the stream",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    let broken = true;
+    let length = 0;
+    await buses.serve("billing", [
+      on("order.created", { retry: false }, ({ payload }) => {
+        if (broken) throw new Error("no");
+        length = (payload as { text: string }).text.length;
+      }),
+    ]);
+    const size = buses.client.server.maxPayload - 600;
+    await client.publish("order.created", { text: "x".repeat(size) });
+    const [letter] = await deadLetters(client, 1);
+    deepStrictEqual([letter!.bodyElsewhere, letter!.body.length], [true, 0]);
+    broken = false;
+    await client.replayDeadLetters();
+    await until(() => length === size);
+  },
+);
