@@ -4,7 +4,16 @@ import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { connect, createClient, createLogger, createService, rpc, RpcError } from "@aegis/sdk";
+import {
+  connect,
+  createClient,
+  createLogger,
+  createService,
+  event,
+  on,
+  rpc,
+  RpcError,
+} from "@aegis/sdk";
 import * as v from "valibot";
 
 const HELP = `deno task demo                                      in this process, without a server
@@ -76,9 +85,28 @@ async function demo(servers: string): Promise<void> {
   await sleep(100);
   print(cancelled.message, { whatTheHandlersWereTold: aborted });
 
-  step("Every call was counted and timed, on both sides.");
+  step("An event: what has happened. Another service wants to know of it, and may fail at first.");
+  const OrderPaid = event("order.paid", { payload: v.object({ orderId: v.string() }) });
+  const shipped = Promise.withResolvers<string>();
+  const ship = on(OrderPaid, { retry: { initialDelayMs: 50 } }, ({ payload }, ctx) => {
+    if (ctx.attempt === 1) throw new Error("The lorry is late");
+    shipped.resolve(`${payload.orderId} is shipped at attempt ${ctx.attempt}`);
+  });
+  const shipping = createService("shipping", { bus, handlers: [ship] });
+  await shipping.start();
+  print(`${shipping.name} handles ${ship.pattern}, ${ship.settings.retry.attempts} attempts`);
+
+  step("publish() resolves when the stream has it: from then on it is handled, whatever happens.");
+  const stored = await createClient({ bus }).publish(OrderPaid({ orderId: "A-1" }));
+  print(`stored in ${stored.stream} as number ${stored.sequence}`);
+  print(await shipped.promise);
+  await shipping.stop();
+
+  step("Every call and every event was counted and timed, on both sides.");
   const { counters } = bus.metrics.snapshot();
-  for (const { name, labels, value } of counters) print(name, labels.method, labels.outcome, value);
+  for (const { name, labels, value } of counters) {
+    print(name, labels.method ?? labels.event, labels.outcome, value);
+  }
 
   step("Stop: take no more calls, finish those that run, close the connection.");
   await service.stop();
