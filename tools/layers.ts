@@ -98,6 +98,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "subscriber.ts",
     "subscribers.ts",
     "subscription_plan.ts",
+    "suspects.ts",
   ],
   command: ["command.ts"],
   registry: ["registry.ts"],

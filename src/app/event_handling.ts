@@ -29,6 +29,8 @@ export class Handling implements Origin, Handled {
   begunAt = 0;
   /** Whether it is settled, or being made a dead letter: what its handler gives later is dropped. */
   ended = false;
+  /** Called when it is no longer in hand, for whatever reason. */
+  onLeave: (() => void) | undefined = undefined;
   /** The event; set before its handler begins. */
   event: EventMessage | undefined = undefined;
   /** The `traceparent` of the span that its handler runs in, where there is tracing. */

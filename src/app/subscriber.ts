@@ -1,11 +1,10 @@
 // The subscriber: the events of one handler on one instance, fetched, run and settled.
 
 import { type DeadLetterReason, REPLAY_HEADER } from "../domain/dead_letter.ts";
-import { deadLetterError, eventOutcome, hasCrashed } from "../domain/event_outcome.ts";
+import { eventOutcome, isGuilty, isSuspect } from "../domain/event_outcome.ts";
 import { AegisError, UnavailableError } from "../domain/error.ts";
 import { Prefetch } from "../domain/prefetch.ts";
 import { isThenable } from "../domain/thenable.ts";
-import type { Logger } from "../ports/logger.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import { Handling, type HandlingParts } from "./event_handling.ts";
@@ -14,6 +13,7 @@ import { KeepWorking } from "./keep_working.ts";
 import { Measures } from "./measures.ts";
 import type { EventHandler } from "./on.ts";
 import { runEvent, Unfit } from "./run_event.ts";
+import type { Suspects } from "./suspects.ts";
 import type { Work } from "./work.ts";
 
 /** What a subscriber is made of. */
@@ -23,6 +23,7 @@ export interface SubscriberParts extends HandlingParts {
   readonly handlerId: string;
   readonly source: Source;
   readonly deadLetters: DeadLetterWriter;
+  readonly suspects: Suspects;
 }
 
 /** How soon an event is tried again whose dead letter could not be stored, in milliseconds. */
@@ -125,16 +126,34 @@ export class Subscriber implements Work {
     }
     const condemned = this.#condemned.get(handling.sequence);
     if (condemned !== undefined) return this.#bury(handling, condemned.reason, condemned.error);
-    if (hasCrashed(handler.settings.retry, handling.attempt)) {
-      const error = new AegisError(
-        "CRASHED",
-        `It was delivered ${handling.attempt} times, and whoever had it ended without a word`,
-      );
-      return this.#bury(handling, "crashed", error);
-    }
+    if (isSuspect(handler.settings.retry, handling.attempt)) void this.#suspect(handling);
+    else this.#queue(handling);
+    this.#ask();
+  }
+
+  #queue(handling: Handling): void {
     if (this.#running < this.#concurrency) this.#begin(handling);
     else this.#waiting.push(handling);
-    this.#ask();
+  }
+
+  /** Begins an event, by itself among its like, over which a process may have ended; unless it is known by now that some did. */
+  async #suspect(handling: Handling): Promise<void> {
+    const { suspects, runtime: { logger } } = this.#parts;
+    try {
+      const { begun, end } = await suspects.enter(handling.sequence);
+      handling.onLeave = end;
+      if (handling.ended) return end();
+      if (!isGuilty(begun)) return this.#queue(handling);
+      const error = new AegisError(
+        "CRASHED",
+        `Its handler began ${begun} times by itself and ended without a word, after ${handling.attempt} deliveries in all`,
+      );
+      this.#bury(handling, "crashed", error);
+    } catch (error) {
+      // Without its note nobody could tell next time; it waits until there can be one.
+      logger.warn("It cannot be noted that an event begins; it comes again", { error });
+      if (!handling.ended) this.#giveBack(handling, DEAD_LETTER_RETRY_MS);
+    }
   }
 
   #begin(handling: Handling): void {
@@ -189,7 +208,7 @@ export class Subscriber implements Work {
     }
     if (outcome.kind === "dead") return this.#bury(handling, "failed", error);
     handling.ended = true;
-    this.#log(handling).warn(`A handler of ${handler.pattern} failed; the event comes again`, {
+    handling.log.warn(`A handler of ${handler.pattern} failed; the event comes again`, {
       error,
       attempt: handling.attempt,
       delayMs: Math.round(outcome.delayMs),
@@ -200,55 +219,27 @@ export class Subscriber implements Work {
 
   /** Makes a dead letter of an event. Only when that is stored is it taken from the stream. */
   #bury(handling: Handling, reason: DeadLetterReason, error: unknown): void {
-    const { runtime: { clock, metrics }, service, instanceId, handlerId, handler } = this.#parts;
-    const { delivery, sequence, attempt } = handling;
+    const { sequence, delivery } = handling;
     handling.ended = true;
-    const facts = {
-      service,
-      instanceId,
-      handler: handlerId,
-      reason,
-      error: deadLetterError(error),
-      attempts: attempt,
-      deadAt: clock.timestamp(),
-      subject: delivery.message.subject,
-      stream: this.#parts.source.stream,
-      sequence,
-      storedAt: delivery.storedAt,
-    };
-    this.#parts.deadLetters.write(delivery, facts).then(() => {
+    this.#parts.deadLetters.write(handling, reason, error).then(() => {
       this.#condemned.delete(sequence);
       delivery.term();
-      this.#log(handling).error(`An event of ${handler.pattern} has become a dead letter`, {
-        reason,
-        error,
-        attempts: attempt,
-        sequence,
-      });
-      metrics.increment("aegis_event_dead_letters_total", {
-        service,
-        event: handler.pattern,
-        reason,
-      });
-    }, (fault) => {
+    }, () => {
+      // It has failed for good, and does not run again when it comes again.
       if (this.#condemned.size < MAX_CONDEMNED) this.#condemned.set(sequence, { reason, error });
       delivery.nak(DEAD_LETTER_RETRY_MS);
-      this.#log(handling).error(`A dead letter could not be stored; the event stays where it is`, {
-        error: fault,
-        reason,
-        sequence,
-      });
     }).finally(() => this.#leave(handling));
   }
 
-  #giveBack(handling: Handling): void {
+  #giveBack(handling: Handling, delayMs = 0): void {
     handling.ended = true;
-    handling.delivery.nak(0);
+    handling.delivery.nak(delayMs);
     this.#leave(handling);
   }
 
   #leave(handling: Handling): void {
     this.#held.delete(handling);
+    handling.onLeave?.();
     this.#passOn();
     if (!this.#stopping) this.#ask();
     if (this.#held.size > 0) return;
@@ -274,14 +265,5 @@ export class Subscriber implements Work {
     const { source, runtime } = this.#parts;
     const count = this.#prefetch.wants(this.#held.size, source.asked, runtime.clock);
     if (count > 0) source.ask(count);
-  }
-
-  #log(handling: Handling): Logger {
-    return handling.event === undefined
-      ? this.#parts.runtime.logger.with({
-        service: this.#parts.service,
-        instance: this.#parts.instanceId,
-      })
-      : handling.log;
   }
 }

@@ -8,6 +8,7 @@ import type { EventStreams } from "./event_streams.ts";
 import type { EventHandler } from "./on.ts";
 import { Subscriber } from "./subscriber.ts";
 import { consumerOf, handlerIdOf, isEphemeral } from "./subscription_plan.ts";
+import { Suspects } from "./suspects.ts";
 import { together, type Work } from "./work.ts";
 
 /** How a handler of events is doing. */
@@ -41,13 +42,17 @@ export class Subscribers {
   constructor(options: SubscribersOptions) {
     const { runtime, service, version, streams, handlers } = options;
     const stamp: Stamp = { by: service, version };
-    const deadLetters = new DeadLetterWriter(runtime, streams, stamp);
     this.#entries = handlers.map((handler) => {
       const config = consumerOf(handler, options);
       const ephemeral = isEphemeral(handler);
       const source = new Source({ runtime, streams, config, stamp, ephemeral });
       const handlerId = handlerIdOf(handler, service);
-      const parts = { ...options, handler, handlerId, source, deadLetters };
+      const { instanceId } = options;
+      const { pattern } = handler;
+      const common = { runtime, streams, stamp, service, instanceId, handlerId, pattern, source };
+      const deadLetters = new DeadLetterWriter(common);
+      const suspects = new Suspects(streams, handlerId, stamp);
+      const parts = { ...options, handler, handlerId, source, deadLetters, suspects };
       return { handler, source, subscriber: new Subscriber(parts) };
     });
     this.work = together(this.#entries.map(({ subscriber }) => subscriber));

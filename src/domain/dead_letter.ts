@@ -79,6 +79,11 @@ export function deadLetterSubject(kind: "events", service: string, rest: string)
   return `${DEAD_LETTERS_PREFIX}.${kind}.${service}.${rest}`;
 }
 
+/** The subject on which it is kept how often a suspect has begun: of a handler and a sequence, which is no dead letter yet. */
+export function suspectSubject(handler: string, sequence: number): string {
+  return `${DEAD_LETTERS_PREFIX}.suspects.${handler}.${sequence}`;
+}
+
 /** The headers of a dead letter: those of the message, and the facts. */
 export function deadLetterHeaders(
   headers: Readonly<Record<string, string>>,

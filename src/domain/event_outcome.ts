@@ -11,10 +11,12 @@ export type EventOutcome =
   | { readonly kind: "dead" };
 
 /**
- * How many deliveries may end without a word beyond the attempts of the policy. A process that ends takes along what it
- * only had at hand: that is no proof against an event, but process after process is.
+ * From how many deliveries on an event is a suspect. A process that ends takes along all that it had at hand, which is no
+ * proof against any of it.
  */
-const SILENT_ENDS = 5;
+const SUSPECT_FROM = 4;
+/** How often a suspect may have begun, by itself, and never ended. */
+const MAX_BEGUN = 3;
 
 /** What becomes of an event after failed delivery number `attempt`. @throws what `retryIf` throws. */
 export function eventOutcome(
@@ -28,9 +30,14 @@ export function eventOutcome(
   return { kind: "retry", delayMs: retryDelay(policy, attempt, random) };
 }
 
-/** Whether an event was delivered so often that whoever handled it must have ended over it. */
-export function hasCrashed(policy: ResolvedRetryPolicy, attempt: number): boolean {
-  return attempt > policy.attempts + SILENT_ENDS;
+/** Whether an event was delivered so often that whoever handled it may have ended over it. */
+export function isSuspect(policy: ResolvedRetryPolicy, attempt: number): boolean {
+  return attempt >= SUSPECT_FROM && attempt > policy.attempts;
+}
+
+/** Whether processes have ended over a suspect that has begun so often, and not merely while they had it at hand. */
+export function isGuilty(begun: number): boolean {
+  return begun >= MAX_BEGUN;
 }
 
 /** An error as it is kept with a dead letter. */

@@ -4,7 +4,12 @@ import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { AegisError, RpcError, ValidationError } from "../../src/domain/error.ts";
-import { deadLetterError, eventOutcome, hasCrashed } from "../../src/domain/event_outcome.ts";
+import {
+  deadLetterError,
+  eventOutcome,
+  isGuilty,
+  isSuspect,
+} from "../../src/domain/event_outcome.ts";
 import { resolveRetry, retryDelay } from "../../src/domain/retry.ts";
 
 const error = new Error("broken");
@@ -63,14 +68,17 @@ test("a policy is not asked about the last failure, and cannot make more of it",
   throws(() => eventOutcome(asked, error, 1, 0), /asked/);
 });
 
-test("five deliveries beyond the attempts may end without a word, a sixth may not", () => {
-  for (const attempts of [1, 5]) {
+test("an event is a suspect from its fourth delivery on, if its attempts are over", () => {
+  const suspects = (attempts: number) => {
     const policy = resolveRetry({ attempts });
-    for (let attempt = 1; attempt <= attempts + 5; attempt++) {
-      strictEqual(hasCrashed(policy, attempt), false, `${attempt}`);
-    }
-    strictEqual(hasCrashed(policy, attempts + 6), true);
-  }
+    return [1, 2, 3, 4, 5, 6, 7].filter((attempt) => isSuspect(policy, attempt));
+  };
+  deepStrictEqual(suspects(1), [4, 5, 6, 7]);
+  deepStrictEqual(suspects(5), [6, 7]);
+});
+
+test("a suspect is guilty once it has begun three times, by itself, without an end", () => {
+  deepStrictEqual([0, 1, 2, 3, 4].map(isGuilty), [false, false, false, true, true]);
 });
 
 test("an error is kept by its code, or by the name of its class, and its message", () => {
