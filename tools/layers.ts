@@ -80,6 +80,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "start_error.ts",
   ],
   event: [
+    "burst.ts",
     "dead_letters.ts",
     "dead_letter_writer.ts",
     "event.ts",

@@ -6,6 +6,7 @@ import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/re
 import { validate } from "../domain/schema.ts";
 import { isThenable } from "../domain/thenable.ts";
 import type { PublishAck } from "../ports/stream.ts";
+import { Burst } from "./burst.ts";
 import type { NewEvent } from "./event.ts";
 import type { EventStreams } from "./event_streams.ts";
 import type { PublishedEvent, PublishOptions } from "./event_types.ts";
@@ -101,6 +102,15 @@ export class Publisher {
   async begin({ stamp }: Sender): Promise<void> {
     // What is wrong is said of each event.
     await this.#streams.name("events", stamp).catch(() => undefined);
+  }
+
+  /** A burst of events, where the broker has such; undefined also where something is wrong, which is said of each event. */
+  async burst({ stamp }: Sender): Promise<Burst | undefined> {
+    try {
+      return Burst.begin(this, this.#streams, await this.#streams.name("events", stamp));
+    } catch {
+      return undefined; // The bus is away, say: events that are published one by one wait for it.
+    }
   }
 
   /** Says that a job has come to nothing, and why. */

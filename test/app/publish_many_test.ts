@@ -49,7 +49,7 @@ bothStreams("each has an outcome of its own, and the others are stored", async (
   outcomes.sort((a, b) => a.index - b.index);
   deepStrictEqual(outcomes.map(({ ok }) => ok), [true, false, true, false]);
   const [first, second, third] = outcomes;
-  ok(first!.ok && third!.ok && third!.sequence === first!.sequence + 1);
+  ok(first!.ok && third!.ok && third!.sequence! === first!.sequence! + 1);
   ok(!second!.ok && AegisError.is(second!.error, "INVALID_REQUEST"));
 });
 
@@ -114,4 +114,41 @@ bothStreams("what is nothing to iterate over, or no option, is refused", async (
   await rejects(publishMany([], { inflight: 5 } as never), /did you mean "inFlight"/);
   await rejects(publishMany([], { inFlight: 0 }), RangeError);
   deepStrictEqual(await publishMany([]), { stored: 0, duplicates: 0, failed: 0 });
+});
+
+bothStreams(
+  "thousands are stored once each and in their order, in bursts where the server has them",
+  async (buses) => {
+    const got: number[] = [];
+    const count = 12_000;
+    const handler = on(Step, { concurrency: 1 }, ({ payload }) => void got.push(payload.n));
+    await buses.serve("audit", [handler]);
+    const client = createClient({ bus: buses.client });
+    const outcomes = new Map<number, string>();
+    function* steps() {
+      for (let n = 0; n < count; n++) yield Step({ n });
+    }
+    const result = await client.publishMany(steps(), {
+      onOutcome: (outcome) => void (outcome.ok && outcomes.set(outcome.index, outcome.id)),
+    });
+    deepStrictEqual(result, { stored: count, duplicates: 0, failed: 0 });
+    strictEqual(new Set(outcomes.values()).size, count);
+    await until(() => got.length >= count);
+    ok(got.every((n, i) => n === i) && got.length === count);
+  },
+);
+
+bothStreams("what a listener throws comes out when each has its outcome", async ({ client }) => {
+  let told = 0;
+  const many = createClient({ bus: client }).publishMany(
+    Array.from({ length: 10 }, (_, n) => Step({ n })),
+    {
+      onOutcome: () => {
+        told++;
+        throw new Error("the listener is broken");
+      },
+    },
+  );
+  await rejects(many, /the listener is broken/);
+  strictEqual(told, 10);
 });
