@@ -1,6 +1,6 @@
 // Keeping events in hand: the broker hears of each in time that it is still in work.
 
-import type { Clock } from "../ports/clock.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
 import type { Handling } from "./event_handling.ts";
 
 /** The part of the ack wait after which the broker hears of an event at the latest. */
@@ -12,6 +12,7 @@ export class KeepWorking {
   readonly #everyMs: number;
   readonly #held: ReadonlySet<Handling>;
   #armed = false;
+  #timer: Timer | undefined;
 
   constructor(clock: Clock, ackWaitMs: number, held: ReadonlySet<Handling>) {
     this.#clock = clock;
@@ -24,7 +25,7 @@ export class KeepWorking {
   start(): void {
     if (this.#armed) return;
     this.#armed = true;
-    this.#clock.setTimer(this.#everyMs, () => {
+    this.#timer = this.#clock.setTimer(this.#everyMs, () => {
       this.#armed = false;
       const now = this.#clock.monotonic();
       for (const handling of this.#held) {
@@ -34,5 +35,12 @@ export class KeepWorking {
       }
       if (this.#held.size > 0) this.start();
     });
+  }
+
+  /** Says no more: whoever still has something in hand is waited for no longer, and others get it. */
+  stop(): void {
+    this.#timer?.cancel();
+    // It stays armed, so that nothing starts it again.
+    this.#armed = true;
   }
 }

@@ -107,7 +107,8 @@ export class Subscriber implements Work {
   }
 
   async close(withinMs: number): Promise<void> {
-    this.#stopping = true;
+    this.handBack();
+    this.#keeping.stop();
     await this.#parts.source.close(withinMs);
   }
 
@@ -248,7 +249,8 @@ export class Subscriber implements Work {
 
   /** Lets those begin that wait for a slot: a loop, since one that is done at once comes back here. */
   #passOn(): void {
-    if (this.#passing) return;
+    // In stop() what waits goes to others, also when a slot becomes free before it is handed back.
+    if (this.#passing || this.#stopping) return;
     this.#passing = true;
     while (this.#running < this.#concurrency && this.#next < this.#waiting.length) {
       const handling = this.#waiting[this.#next++]!;

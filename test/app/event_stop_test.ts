@@ -75,6 +75,27 @@ bothStreams(
   },
 );
 
+bothStreams(
+  "a handler that ignores its signal keeps its event from nobody once its service has stopped",
+  async (buses) => {
+    let begun = false;
+    const first = await buses.serve("billing", [
+      on("order.*", { ackWaitMs: 500 }, () => {
+        begun = true;
+        return new Promise(() => {});
+      }),
+    ]);
+    await createClient({ bus: buses.client }).publish("order.created");
+    await until(() => begun);
+    await first.stop({ graceMs: 0 });
+    let attempt = 0;
+    await buses.serve("billing", [
+      on("order.*", { ackWaitMs: 500 }, (_event, ctx) => void (attempt = ctx.attempt)),
+    ]);
+    await until(() => attempt === 2);
+  },
+);
+
 bothStreams("instances that come and go handle each event once", async (buses) => {
   const counts = new Map<number, number>();
   const handler = on("order.*", { concurrency: 3 }, async ({ payload }) => {
