@@ -50,6 +50,7 @@ const SHARED: Readonly<Record<string, string>> = {
   "measures.ts": "the names and labels of metrics, which must agree",
   "middleware.ts": "the chain that wraps any handler",
   "parking.ts": "the bounded wait for the bus, of calls as of events",
+  "patience.ts": "asking a server again, whatever it is asked for",
   "pause.ts": "waiting for a while, whoever waits",
   "resources.ts": "streams and consumers made to order, of events as of commands",
   "runtime.ts": "the ports of one bus, handed to whoever needs them",

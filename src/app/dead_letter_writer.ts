@@ -16,9 +16,6 @@ import type { Source } from "./event_source.ts";
 import type { EventStreams } from "./event_streams.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** How long storing one may take, in milliseconds. */
-const TIMEOUT_MS = 5_000;
-
 /** What all dead letters of one handler have in common. */
 export interface DeadLetterParts {
   readonly runtime: Runtime;
@@ -28,6 +25,7 @@ export interface DeadLetterParts {
   readonly instanceId: string;
   readonly handlerId: string;
   readonly pattern: string;
+  readonly mode: "compete" | "broadcast";
   readonly source: Source;
 }
 
@@ -49,6 +47,7 @@ export class DeadLetterWriter {
         service,
         instanceId,
         handler: this.#parts.handlerId,
+        mode: this.#parts.mode,
         reason,
         error: deadLetterError(error),
         attempts: attempt,
@@ -71,42 +70,27 @@ export class DeadLetterWriter {
 
   async #store(delivery: Delivery, facts: DeadLetterFacts): Promise<void> {
     const { streams, stamp } = this.#parts;
-    const { store } = streams.ports;
     const { message } = delivery;
     // The stream has all headers by their names; a message that was delivered can only be asked for those that one knows.
-    const stored = await store.read(facts.stream, facts.sequence, message.subject);
+    const stored = await streams.ports.store.read(facts.stream, facts.sequence, message.subject);
     const original = stored?.sequence === facts.sequence
       ? stored
       : { data: message.data.slice(), headers: this.#knownHeaders(delivery) };
     const subject = deadLetterSubject("events", facts.service, eventTypeOf(message.subject));
-    await streams.name("deadLetters", stamp);
-    try {
-      await this.#publish(
+    const store = (data: Uint8Array, elsewhere: boolean) =>
+      streams.publish(
+        "deadLetters",
+        stamp,
         subject,
-        original.data,
-        deadLetterHeaders(original.headers, facts, false),
+        data,
+        deadLetterHeaders(original.headers, facts, elsewhere),
       );
+    try {
+      await store(original.data, false);
     } catch (error) {
       if (!AegisError.is(error, "PAYLOAD_TOO_LARGE")) throw error;
       // With the facts beside them the bytes are more than a message takes. They stay in their stream, where a replay finds them.
-      const none = new Uint8Array(0);
-      await this.#publish(subject, none, deadLetterHeaders(original.headers, facts, true));
-    }
-  }
-
-  async #publish(
-    subject: string,
-    body: Uint8Array,
-    headers: Readonly<Record<string, string>>,
-  ): Promise<void> {
-    const { streams, stamp } = this.#parts;
-    const { store } = streams.ports;
-    try {
-      await store.publish(subject, body, headers, TIMEOUT_MS);
-    } catch (error) {
-      if (!AegisError.is(error, "STREAM_NOT_FOUND")) throw error;
-      await streams.renewed("deadLetters", stamp);
-      await store.publish(subject, body, headers, TIMEOUT_MS);
+      await store(new Uint8Array(0), true);
     }
   }
 

@@ -3,9 +3,9 @@
 import { assertKeys, isPlainObject, show } from "../domain/check.ts";
 import {
   DEAD_LETTERS_PREFIX,
-  DEAD_LETTERS_STREAM,
   type DeadLetterFacts,
   type DeadLetterReason,
+  isForServer,
   readDeadLetterHeaders,
   REPLAY_HEADER,
 } from "../domain/dead_letter.ts";
@@ -56,7 +56,9 @@ export interface DeadLetterBox {
   listDeadLetters(filter?: DeadLetterFilter): Promise<DeadLetter[]>;
   /**
    * Has a dead letter handled again, by the service and the handler that failed at it, and by no other; false when there
-   * is none of that id. Should it fail again it becomes a dead letter again.
+   * is none of that id. Should it fail again it becomes a dead letter again. One of a broadcast goes to every instance.
+   *
+   * @throws {AegisError} with code `HANDLER_GONE` when its handler is not there any more, `GONE` when its bytes are not.
    */
   replayDeadLetter(id: string): Promise<boolean>;
   /** Has all that fit handled again, those that there are now; how many. */
@@ -84,39 +86,41 @@ export class DeadLetters implements DeadLetterBox {
   async listDeadLetters(filter: DeadLetterFilter = {}): Promise<DeadLetter[]> {
     assertFilter(filter);
     const found: DeadLetter[] = [];
-    await this.#each({ limit: LISTED, ...filter }, (letter) => void found.push(letter));
+    const { limit = LISTED } = filter;
+    await this.#each({ ...filter, limit }, (letter) => void found.push(letter));
     return found;
   }
 
   async replayDeadLetter(id: string): Promise<boolean> {
+    assertId(id);
     return await this.replayDeadLetters({ ids: [id] }) > 0;
   }
 
   async replayDeadLetters(filter: DeadLetterFilter = {}): Promise<number> {
     assertFilter(filter);
-    return await this.#each(filter, (letter) => this.#replay(letter));
+    return await this.#each(filter, (letter, stream) => this.#replay(letter, stream));
   }
 
   async discardDeadLetter(id: string): Promise<boolean> {
+    assertId(id);
     return await this.discardDeadLetters({ ids: [id] }) > 0;
   }
 
   async discardDeadLetters(filter: DeadLetterFilter = {}): Promise<number> {
     assertFilter(filter);
     const { store } = this.#streams.ports;
-    return await this.#each(filter, async ({ id }) => {
-      await store.remove(DEAD_LETTERS_STREAM, Number(id));
-    });
+    return await this.#each(filter, ({ id }, stream) => store.remove(stream, Number(id)));
   }
 
   /** Does something with each that fits and was there at the beginning; how many there were. */
   async #each(
     { service = "*", type = ">", reason, ids, limit = Infinity }: DeadLetterFilter,
-    use: (letter: DeadLetter) => void | Promise<void>,
+    use: (letter: DeadLetter, stream: string) => void | Promise<void | boolean>,
   ): Promise<number> {
     const { admin, store } = this.#streams.ports;
-    const state = await admin.stream(DEAD_LETTERS_STREAM);
-    if (state === undefined) return 0;
+    const stream = await this.#streams.lookUp("deadLetters");
+    const state = stream === undefined ? undefined : await admin.stream(stream);
+    if (stream === undefined || state === undefined) return 0;
     const subject = `${DEAD_LETTERS_PREFIX}.events.${service}.${type}`;
     // What fails again while this goes on is not met again.
     const { lastSequence } = state;
@@ -129,7 +133,7 @@ export class DeadLetters implements DeadLetterBox {
         if (next === undefined) break;
         sequence = next;
       }
-      const stored = await store.read(DEAD_LETTERS_STREAM, sequence, subject);
+      const stored = await store.read(stream, sequence, subject);
       if (stored === undefined || stored.sequence > lastSequence) {
         if (wanted === undefined) break;
         continue;
@@ -138,23 +142,34 @@ export class DeadLetters implements DeadLetterBox {
       sequence = stored.sequence + 1;
       const letter = letterOf(stored);
       if (letter === undefined || (reason !== undefined && letter.reason !== reason)) continue;
-      count++;
-      await use(letter);
+      if (await use(letter, stream) !== false) count++;
     }
     return count;
   }
 
-  async #replay(letter: DeadLetter): Promise<void> {
-    const { store } = this.#streams.ports;
+  async #replay(letter: DeadLetter, stream: string): Promise<void> {
+    const { admin, store } = this.#streams.ports;
+    // Each instance has a consumer of its own for a broadcast; the one for all others would be there to take it.
+    if (
+      letter.mode === "compete" &&
+      await admin.consumer(letter.stream, letter.handler) === undefined
+    ) {
+      throw new AegisError(
+        "HANDLER_GONE",
+        `Cannot replay dead letter ${letter.id}: its handler ${letter.handler} of ${letter.service} is not there any more, and no other would take it; start a service with that handler, or discard it`,
+        { details: { id: letter.id, service: letter.service, handler: letter.handler } },
+      );
+    }
     const body = letter.bodyElsewhere ? await this.#bodyOf(letter) : letter.body;
     const headers = {
-      ...letter.headers,
+      // What the server was told about the first publishing it must not be told about this one.
+      ...Object.fromEntries(Object.entries(letter.headers).filter(([name]) => !isForServer(name))),
       // Two who replay it at the same time, or one who does not hear that it is stored, make one event of it.
       "Nats-Msg-Id": `replay:${letter.id}:${letter.deadAt}`,
       [REPLAY_HEADER]: letter.handler,
     };
     await store.publish(letter.subject, body, headers, TIMEOUT_MS);
-    await store.remove(DEAD_LETTERS_STREAM, Number(letter.id));
+    await store.remove(stream, Number(letter.id));
     this.#runtime.logger.info(`A dead letter of ${letter.service} is replayed`, {
       id: letter.id,
       type: letter.type,
@@ -211,11 +226,22 @@ function assertFilter(filter: unknown): asserts filter is DeadLetterFilter {
       } as option "ids" ${where}: it must be an array of ids that listDeadLetters() gave`,
     );
   }
-  if (limit !== undefined && !(typeof limit === "number" && limit >= 1)) {
+  if (
+    limit !== undefined && limit !== Infinity && !(Number.isInteger(limit) && Number(limit) >= 1)
+  ) {
     throw new RangeError(
-      `Cannot use ${show(limit)} as option "limit" ${where}: it must be a number of at least 1`,
+      `Cannot use ${
+        show(limit)
+      } as option "limit" ${where}: it must be a whole number of at least 1`,
     );
   }
+}
+
+function assertId(id: unknown): void {
+  if (isId(id)) return;
+  throw new TypeError(
+    `Cannot use ${show(id)} as the id of a dead letter: it must be one that listDeadLetters() gave`,
+  );
 }
 
 function isId(id: unknown): boolean {

@@ -50,6 +50,11 @@ export class Handling implements Origin, Handled {
     this.wordAt = now;
   }
 
+  /** What tells it from every other event of its handler, also from those of a stream that was removed and made again. */
+  get key(): string {
+    return `${this.sequence}:${this.delivery.storedAt}`;
+  }
+
   get service(): string {
     return this.#parts.service;
   }

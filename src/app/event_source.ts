@@ -6,7 +6,7 @@ import type { Timer } from "../ports/clock.ts";
 import type { ConsumerConfig, Delivery, Pull } from "../ports/stream.ts";
 import type { EventStreams } from "./event_streams.ts";
 import { pause } from "./pause.ts";
-import { planConsumer, restarted } from "./resources.ts";
+import { logStep, planConsumer, restarted } from "./resources.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** How events come to a handler. */
@@ -33,8 +33,14 @@ export interface SourceParts {
   readonly ephemeral: boolean;
 }
 
-/** How often it is looked how far the consumer is, in milliseconds. */
-const LOOK_MS = 15_000;
+/**
+ * How often it is looked how far the consumer is, in milliseconds, while events come and while none do: should it be lost,
+ * what was handled since then is handled again.
+ */
+const LOOK_MS = 1_000;
+const IDLE_LOOK_MS = 15_000;
+/** By how much the clocks of machines may differ, in milliseconds. */
+const SKEW_MS = 60_000;
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 2_000;
 /** How long the broker may take to confirm acknowledgements; whoever waits has a limit of their own. */
@@ -50,6 +56,10 @@ export class Source {
   #error: Error | undefined;
   #pending: number | undefined;
   #floor = 0;
+  #streamMadeAt = 0;
+  #prepared = false;
+  /** Whether anything has come since it was looked how far the consumer is. */
+  #moved = false;
   #restoring = false;
   #closed = false;
   #timer: Timer | undefined;
@@ -68,21 +78,39 @@ export class Source {
     return this.#pull?.asked ?? 0;
   }
 
+  /** Looks what would have to be done. @throws {ConflictError} when it cannot be as it must be. */
+  async plan(): Promise<void> {
+    const { runtime: { clock }, streams, config, stamp } = this.#parts;
+    const { from } = config;
+    if (typeof from === "object" && "time" in from && from.time > clock.now() + SKEW_MS) {
+      throw new RangeError(
+        `Cannot use ${config.name}: its events begin at a time that has not come, from which a server would begin at once`,
+      );
+    }
+    const { name, planned } = await streams.plan("events", stamp);
+    if (planned?.step.action === "conflict") await planned.apply();
+    const consumer = await planConsumer(streams.ports.admin, { stream: name, config, stamp });
+    if (consumer.step.action === "conflict") await consumer.apply();
+  }
+
   /** Makes the stream and the consumer, or compares them. @throws {ConflictError} when they cannot be what they must be. */
   async prepare(): Promise<void> {
-    const { streams, config, stamp } = this.#parts;
+    const { runtime, streams, config, stamp } = this.#parts;
     this.#stream = await streams.name("events", stamp);
     const { admin } = streams.ports;
     const before = await admin.stream(this.#stream);
     const planned = await planConsumer(admin, { stream: this.#stream, config, stamp });
     await planned.apply();
+    logStep(runtime.logger, planned.step, stamp);
     const made = planned.step.action === "create";
     const state = await admin.consumer(this.#stream, config.name);
     this.#pending = state?.pending;
     this.#floor = state?.ackFloor ?? 0;
+    this.#streamMadeAt = before?.createdAt ?? 0;
     if (made && config.from === "new") {
       this.#floor = Math.max(this.#floor, before?.lastSequence ?? 0);
     }
+    this.#prepared = true;
   }
 
   /** Begins to hand over what is asked for. `onOpen` is called whenever nothing is asked for any more. */
@@ -101,7 +129,7 @@ export class Source {
   /** How it is doing. */
   health(): SourceHealth {
     return {
-      ok: this.#error === undefined,
+      ok: this.#prepared && this.#error === undefined,
       stream: this.#stream,
       consumer: this.#parts.config.name,
       pending: this.#pending,
@@ -133,7 +161,10 @@ export class Source {
   #openPull(): void {
     const { streams, config } = this.#parts;
     const pull: Pull = streams.ports.store.pull(this.#stream, config.name, {
-      onDelivery: (delivery) => this.#onDelivery(delivery),
+      onDelivery: (delivery) => {
+        this.#moved = true;
+        this.#onDelivery(delivery);
+      },
       onGone: () => {
         if (pull === this.#pull) void this.#restore(pull);
       },
@@ -190,10 +221,13 @@ export class Source {
     // Another instance may have been faster.
     const there = await admin.consumer(this.#stream, config.name);
     if (there !== undefined) return;
-    const last = (await admin.stream(this.#stream))?.lastSequence ?? 0;
-    // A stream that is shorter than it was is another one: what is in it, nobody has seen.
-    const from = this.#floor > last ? "all" : { sequence: this.#floor + 1 };
-    if (from === "all") this.#floor = 0;
+    const state = await admin.stream(this.#stream);
+    const madeAt = state?.createdAt ?? 0;
+    const another = madeAt !== this.#streamMadeAt || this.#floor > (state?.lastSequence ?? 0);
+    // What is in another stream of that name nobody has seen.
+    if (another) this.#floor = 0;
+    this.#streamMadeAt = madeAt;
+    const from = another ? "all" : { sequence: this.#floor + 1 };
     await admin.putConsumer(
       this.#stream,
       restarted({ stream: this.#stream, config, stamp }, from),
@@ -202,16 +236,25 @@ export class Source {
 
   #look(): void {
     const { runtime: { clock, transport }, streams, config } = this.#parts;
-    this.#timer = clock.setTimer(LOOK_MS, () => {
-      if (this.#closed) return;
-      if (transport.status !== "connected") return this.#look();
-      streams.ports.admin.consumer(this.#stream, config.name).then((state) => {
-        if (state === undefined) return;
-        this.#pending = state.pending;
-        this.#floor = Math.max(this.#floor, state.ackFloor);
-      }, () => {
-        // The next look may come through; deliveries tell by themselves when they stop.
-      }).finally(() => this.#closed || this.#look());
-    });
+    const idle = !this.#moved;
+    let waited = 0;
+    const wait = (): void => {
+      this.#timer = clock.setTimer(LOOK_MS, () => {
+        waited += LOOK_MS;
+        if (this.#closed) return;
+        if (transport.status !== "connected" || (!this.#moved && idle && waited < IDLE_LOOK_MS)) {
+          return wait();
+        }
+        this.#moved = false;
+        streams.ports.admin.consumer(this.#stream, config.name).then((state) => {
+          if (state === undefined) return;
+          this.#pending = state.pending;
+          this.#floor = Math.max(this.#floor, state.ackFloor);
+        }, () => {
+          // The next look may come through; deliveries tell by themselves when they stop.
+        }).finally(() => this.#closed || this.#look());
+      });
+    };
+    wait();
   }
 }

@@ -5,8 +5,8 @@ import { DEAD_LETTERS_PREFIX, DEAD_LETTERS_STREAM } from "../domain/dead_letter.
 import { EVENTS_PREFIX, EVENTS_STREAM } from "../domain/event_type.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import { STREAM_DEFAULTS, type StreamOptions } from "../domain/stream_options.ts";
-import type { StreamConfig, Streams } from "../ports/stream.ts";
-import { type PlannedStep, planStream, type WantedStream } from "./resources.ts";
+import type { PublishAck, StreamConfig, Streams } from "../ports/stream.ts";
+import { covers, logStep, type PlannedStep, planStream, type WantedStream } from "./resources.ts";
 import type { Runtime } from "./runtime.ts";
 
 type Kind = "events" | "deadLetters";
@@ -25,6 +25,9 @@ const WHAT: Readonly<
     description: "What services could not handle",
   },
 };
+
+/** How long storing what is not published by a program may take, in milliseconds. */
+const PUBLISH_MS = 5_000;
 
 /** The streams of one bus. */
 export class EventStreams {
@@ -74,18 +77,61 @@ export class EventStreams {
     stamp: Stamp,
   ): Promise<{ readonly name: string; readonly planned: PlannedStep | undefined }> {
     const { admin } = this.ports;
-    const { name, subject } = WHAT[kind];
-    if (await admin.stream(name) === undefined) {
-      const other = await admin.streamOf(subject);
-      if (other !== undefined) return { name: other, planned: undefined };
-    }
+    const { name } = WHAT[kind];
+    const other = await this.#other(kind);
+    if (other !== undefined) return { name: other, planned: undefined };
     return { name, planned: await planStream(admin, this.#wanted(kind, stamp)) };
+  }
+
+  /** The name of a stream that is there, which is not made. */
+  async lookUp(kind: Kind): Promise<string | undefined> {
+    const { name } = WHAT[kind];
+    return await this.#other(kind) ??
+      (await this.ports.admin.stream(name) === undefined ? undefined : name);
+  }
+
+  /** Publishes to a stream, which is made where it is not there; resolves when it is stored. */
+  async publish(
+    kind: Kind,
+    stamp: Stamp,
+    subject: string,
+    body: string | Uint8Array,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<PublishAck> {
+    const { store } = this.ports;
+    await this.name(kind, stamp);
+    try {
+      return await store.publish(subject, body, headers, PUBLISH_MS);
+    } catch (error) {
+      if (!AegisError.is(error, "STREAM_NOT_FOUND")) throw error;
+      await this.renewed(kind, stamp);
+      return await store.publish(subject, body, headers, PUBLISH_MS);
+    }
+  }
+
+  /** Somebody else's stream that has all the subjects of one of ours. @throws {ConflictError} when it has a part of them. */
+  async #other(kind: Kind): Promise<string | undefined> {
+    const { admin } = this.ports;
+    const { name, subject } = WHAT[kind];
+    if (await admin.stream(name) !== undefined) return undefined;
+    const other = await admin.streamOf(subject);
+    const state = other === undefined ? undefined : await admin.stream(other);
+    if (state === undefined) return undefined;
+    const { subjects } = state.config;
+    if (subjects.some((theirs) => covers(theirs, subject))) return other;
+    throw new ConflictError(
+      `Cannot make the stream ${name} of ${subject}: the stream ${other} has a part of that, ${
+        subjects.join(", ")
+      }; have it store ${subject}, or take that part from it`,
+      { details: { stream: name, other, subjects } },
+    );
   }
 
   async #make(kind: Kind, stamp: Stamp): Promise<string> {
     const { name, planned } = await this.plan(kind, stamp);
     try {
       await planned?.apply();
+      if (planned !== undefined) logStep(this.#runtime.logger, planned.step, stamp);
     } catch (error) {
       // Another instance may have made it at the same moment, with other settings: then it is compared with those.
       if (planned?.step.action !== "create" || !ConflictError.is(error)) throw error;

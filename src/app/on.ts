@@ -1,6 +1,12 @@
 // Event handlers: plain frozen values that a service serves.
 
-import { assertConcurrency, assertKeys, assertTimeout, show } from "../domain/check.ts";
+import {
+  assertConcurrency,
+  assertKeys,
+  assertTimeout,
+  isPlainObject,
+  show,
+} from "../domain/check.ts";
 import { assertDurableName, assertEventPattern } from "../domain/event_type.ts";
 import { type ResolvedRetryPolicy, resolveRetry, type RetryPolicy } from "../domain/retry.ts";
 import { assertSchema, type OutputOf, type Schema } from "../domain/schema.ts";
@@ -25,14 +31,15 @@ export interface OnOptions<Payload extends Schema | undefined = undefined> {
    */
   readonly mode?: "compete" | "broadcast";
   /**
-   * The name of the durable, of letters, digits, `_`, `-`, `=` and `+`. With `"broadcast"` each instance has a durable of
+   * The name of the durable, of letters, digits, `_`, `-`, `=` and `+`, one for all services of the stream: that of another
+   * service is refused at start. With `"broadcast"` each instance has a durable of
    * its own, named after this and its `instanceId`, which goes on where it was when that instance comes back; without a
    * name the server removes it soon after the instance has gone.
    *
    * @default {derived from the service and the pattern}
    */
   readonly name?: string;
-  /** Where it begins when its durable is made. It cannot be changed later. @default {"new"} */
+  /** Where it begins when its durable is made, not at a time to come. It cannot be changed later. @default {"new"} */
   readonly from?: EventsFrom;
   /** What the payload must be; the handler gets what the schema makes of it. @default {that of the definition} */
   readonly payload?: Payload;
@@ -46,7 +53,8 @@ export interface OnOptions<Payload extends Schema | undefined = undefined> {
    */
   readonly retry?: RetryPolicy | false;
   /**
-   * How soon an event is delivered to another instance after the one that had it is gone, in milliseconds, at least 100.
+   * How soon an event is delivered to another instance after the one that had it is gone, in milliseconds, a whole
+   * number from 100 to a day.
    * While an instance is there it keeps its events, however slow a handler is.
    *
    * @default {30000}
@@ -138,6 +146,7 @@ const OPTIONS = [
 const DEFAULT_RETRY = { attempts: 5, initialDelayMs: 500, maxDelayMs: 30_000, factor: 4 };
 const ONCE: RetryPolicy = { attempts: 1 };
 const MIN_ACK_WAIT_MS = 100;
+const MAX_ACK_WAIT_MS = 86_400_000;
 
 /**
  * A handler of the events of a definition, or of all whose types match a pattern: `domain.type`, where `*` stands for
@@ -219,7 +228,7 @@ function settingsOf(
   options: OnOptions<Schema | undefined>,
   schema: Schema | undefined,
 ): EventSettings {
-  if (typeof options !== "object" || options === null) {
+  if (!isPlainObject(options as unknown)) {
     throw new TypeError(
       `Cannot handle "${pattern}": its options must be an object, not ${show(options)}`,
     );
@@ -247,9 +256,9 @@ function settingsOf(
     );
   }
   assertTimeout(ackWaitMs, `option "ackWaitMs" ${where}`);
-  if (ackWaitMs < MIN_ACK_WAIT_MS) {
+  if (!Number.isInteger(ackWaitMs) || ackWaitMs < MIN_ACK_WAIT_MS || ackWaitMs > MAX_ACK_WAIT_MS) {
     throw new RangeError(
-      `Cannot use ${ackWaitMs} as option "ackWaitMs" ${where}: it must be at least ${MIN_ACK_WAIT_MS}`,
+      `Cannot use ${ackWaitMs} as option "ackWaitMs" ${where}: it must be a whole number of milliseconds, at least ${MIN_ACK_WAIT_MS} and at most ${MAX_ACK_WAIT_MS}`,
     );
   }
   if (description !== undefined && typeof description !== "string") {

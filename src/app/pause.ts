@@ -1,4 +1,4 @@
-// Pauses: waiting for a while, unless a signal ends it.
+// Pauses: waiting for a while, or for something, unless a signal ends it.
 
 import type { Runtime } from "./runtime.ts";
 
@@ -19,4 +19,19 @@ export function pause(
     });
     signal?.addEventListener("abort", abort, { once: true });
   });
+}
+
+/** What a promise comes to, unless a signal aborts before: then it rejects with its reason. */
+export async function unless<T>(signal: AbortSignal | undefined, work: PromiseLike<T>): Promise<T> {
+  if (signal === undefined) return await work;
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }

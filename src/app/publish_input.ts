@@ -34,6 +34,11 @@ export function argumentsOf(
       `Cannot publish ${show(what)}: it must be what a definition made, or the type of an event`,
     );
   }
+  if (rest.length > 1) {
+    throw new TypeError(
+      `Cannot publish ${event.type} with ${rest.length} further arguments: an event that a definition made has its payload, and options alone come behind it`,
+    );
+  }
   const { type, version = "1.0", payload = NO_PAYLOAD, schema } = event;
   return [{ type, version, payload, schema }, rest[0] as PublishOptions | undefined];
 }

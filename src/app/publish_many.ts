@@ -3,8 +3,10 @@
 import { assertKeys, assertTimeout, show } from "../domain/check.ts";
 import { isRecord } from "../domain/envelope.ts";
 import { AegisError } from "../domain/error.ts";
+import { isThenable } from "../domain/thenable.ts";
 import type { Burst } from "./burst.ts";
 import type { NewEvent } from "./event.ts";
+import { unless } from "./pause.ts";
 import { argumentsOf } from "./publish_input.ts";
 import type { Job, Sender } from "./publish_job.ts";
 import type { Publisher } from "./publisher.ts";
@@ -120,7 +122,7 @@ export async function publishMany(
         burst = await publisher.burst(sender);
       }
       const step = source.next();
-      const { done, value } = step instanceof Promise ? await step : step;
+      const { done, value } = isThenable(step) ? await unless(signal, step) : step;
       if (done === true) break;
       underWay++;
       const at = index;
@@ -159,8 +161,9 @@ export async function publishMany(
     signal?.throwIfAborted();
   } catch (error) {
     void burst?.end();
-    // Whoever makes the events must hear that nobody takes them any more.
-    await source.return?.();
+    // Whoever makes the events must hear that nobody takes them any more. One that is about to make one hears it later.
+    const closed = Promise.resolve(source.return?.()).catch(() => undefined);
+    if (signal?.aborted !== true) await closed;
     throw error;
   }
   return tally.result();

@@ -12,7 +12,7 @@ import type { EventStreams } from "./event_streams.ts";
 import type { PublishedEvent, PublishOptions } from "./event_types.ts";
 import { Measures } from "./measures.ts";
 import { Parking } from "./parking.ts";
-import { pause } from "./pause.ts";
+import { pause, unless } from "./pause.ts";
 import { closedError, lateError } from "./publish_endings.ts";
 import { argumentsOf, assertPayload, checkPublishOptions } from "./publish_input.ts";
 import { type Job, jobOf, type Sender, type Topic } from "./publish_job.ts";
@@ -92,15 +92,19 @@ export class Publisher {
   send(job: Job): Promise<PublishedEvent> {
     const { signal } = job;
     if (signal !== undefined) return this.#sendUnless(signal, job);
-    return this.#attempt(job).then(
+    const first = this.#heard ? this.#attempt(job) : this.#afterBegin(job);
+    return first.then(
       (ack) => this.#stored(job, ack),
       (error) => this.#again(job, error),
     );
   }
 
-  /** Has the stream ready before many events are sent at once, so that none has to wait for it while others overtake it. */
+  /**
+   * Has the stream ready before the first events are sent. Where nothing stores them whoever else listens would hear of
+   * them, and nobody answer; and of many that are sent at once none has to wait for it while others overtake it.
+   */
   async begin({ stamp }: Sender): Promise<void> {
-    // What is wrong is said of each event.
+    // What is wrong is said of each event; a user may publish and not ask for streams.
     await this.#streams.name("events", stamp).catch(() => undefined);
   }
 
@@ -139,6 +143,11 @@ export class Publisher {
     return topic;
   }
 
+  async #afterBegin(job: Job): Promise<PublishAck> {
+    await this.begin(job.sender);
+    return await this.#attempt(job, this.#runtime.clock.monotonic());
+  }
+
   #attempt(
     { subject, body, headers, startedAt, expiresAt }: Job,
     now = startedAt,
@@ -152,9 +161,7 @@ export class Publisher {
       // Its own message says more, and the wait for the bus is the same.
       return Promise.reject(new UnavailableError("the bus is away", { details: { sent: false } }));
     }
-    const share = this.#heard
-      ? Math.max(MIN_ATTEMPT_MS, (expiresAt - startedAt) * ATTEMPT_SHARE)
-      : MIN_ATTEMPT_MS;
+    const share = Math.max(MIN_ATTEMPT_MS, (expiresAt - startedAt) * ATTEMPT_SHARE);
     return this.#streams.ports.store.publish(subject, body, headers, Math.min(left, share));
   }
 
@@ -193,10 +200,6 @@ export class Publisher {
             error = fault;
             continue;
           }
-        } else if (error.code === "TIMEOUT" && !this.#heard && !made) {
-          made = true;
-          // Who subscribes to events without a stream hears of them, and answers nothing: perhaps there is none yet.
-          await this.#streams.name("events", job.sender.stamp).catch(() => undefined);
         } else if (error.code !== "TIMEOUT") throw error;
         if (clock.monotonic() + wait >= job.expiresAt) throw lateError(job, error, sent);
         if (wait > 0) await pause(this.#runtime, wait, job.signal);
@@ -214,19 +217,10 @@ export class Publisher {
   }
 
   async #sendUnless(signal: AbortSignal, job: Job): Promise<PublishedEvent> {
-    let abort = (): void => {};
-    const aborted = new Promise<never>((_resolve, reject) => {
-      abort = () => reject(signal.reason);
-      signal.addEventListener("abort", abort, { once: true });
-    });
-    try {
-      signal.throwIfAborted();
-      const sent = this.send({ ...job, signal: undefined });
-      // Whatever it comes to later, nobody waits for it.
-      sent.catch(() => undefined);
-      return await Promise.race([sent, aborted]);
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    signal.throwIfAborted();
+    const sent = this.send({ ...job, signal: undefined });
+    // Whatever it comes to after the signal, nobody waits for it.
+    sent.catch(() => undefined);
+    return await unless(signal, sent);
   }
 }

@@ -2,7 +2,8 @@
 
 import { ConflictError } from "../domain/error.ts";
 import { fromText } from "../domain/deliver_from.ts";
-import { isNewer, type Stamp, stamped, stampOf } from "../domain/stamp.ts";
+import { isNewer, isSameProgram, type Stamp, stamped, stampOf } from "../domain/stamp.ts";
+import type { Logger } from "../ports/logger.ts";
 import type { ConsumerConfig, ConsumerState, StreamAdmin, StreamConfig } from "../ports/stream.ts";
 
 /** A setting that differs. */
@@ -30,6 +31,8 @@ export interface TopologyStep {
   readonly action: "create" | "update" | "keep" | "conflict";
   /** Which settings differ; those of something that is made are its settings. */
   readonly changes: readonly TopologyChange[];
+  /** Which service has set up what is there; undefined where nothing is there, or nobody knows. */
+  readonly by?: string | undefined;
 }
 
 /** A step that can be taken. */
@@ -61,7 +64,7 @@ export interface WantedConsumer {
 }
 
 const FIXED_OF_STREAM = ["storage", "retention"];
-const FIXED_OF_CONSUMER = ["filter", "from"];
+const FIXED_OF_CONSUMER = ["filter", "from", "service"];
 
 /** What becomes of a stream. */
 export async function planStream(
@@ -98,7 +101,7 @@ export async function planStream(
   }
   const next = { ...is, ...asked, subjects, description: stamped(config.description, stamp) };
   return {
-    step: { ...base, action: "update", changes },
+    step: { ...base, action: "update", changes, by: known?.by },
     apply: () => admin.updateStream(next),
   };
 }
@@ -120,6 +123,10 @@ export async function planConsumer(
   }
   const { changes, from } = compareConsumer(there, config);
   const known = stampOf(there.config.description);
+  if (known !== undefined && !isSameProgram(known, stamp)) {
+    // They would share it, and each would get a part of what both want.
+    changes.push({ setting: "service", is: known.by, wanted: stamp.by });
+  }
   if (changes.some(({ setting }) => FIXED_OF_CONSUMER.includes(setting))) {
     return conflicting(base, changes);
   }
@@ -135,9 +142,28 @@ export async function planConsumer(
       changes: changes.length > 0
         ? changes
         : [{ setting: "version", is: known?.version, wanted: stamp.version }],
+      by: known?.by,
     },
     apply: () => admin.putConsumer(stream, { ...wanted, from }),
   };
+}
+
+/** A step as text, for people. */
+export function stepText({ action, kind, name, stream, changes }: TopologyStep): string {
+  const what = `${action} ${kind} ${name}${stream === undefined ? "" : ` of ${stream}`}`;
+  const list = changes.map(({ setting, is, wanted }) =>
+    is === undefined
+      ? `${setting} ${JSON.stringify(wanted)}`
+      : `${setting} ${JSON.stringify(is)} → ${JSON.stringify(wanted)}`
+  );
+  return list.length === 0 ? what : `${what}: ${list.join(", ")}`;
+}
+
+/** Logs a step that was taken; louder where it changes what another service has set up. */
+export function logStep(logger: Logger, step: TopologyStep, stamp: Stamp): void {
+  if (step.action === "keep") return;
+  const others = step.by !== undefined && !isSameProgram({ by: step.by, version: "" }, stamp);
+  logger[others ? "warn" : "info"](stepText(step), { for: stamp.by, version: stamp.version });
 }
 
 /** Where a consumer that was lost begins again; what it says of itself stays as it was asked for. */

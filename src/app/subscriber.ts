@@ -44,7 +44,7 @@ export class Subscriber implements Work {
   #running = 0;
   #passing = false;
   #stopping = false;
-  readonly #condemned = new Map<number, { reason: DeadLetterReason; error: unknown }>();
+  readonly #condemned = new Map<string, { reason: DeadLetterReason; error: unknown }>();
   readonly #idle: (() => void)[] = [];
 
   constructor(parts: SubscriberParts) {
@@ -125,7 +125,7 @@ export class Subscriber implements Work {
       delivery.ack();
       return this.#leave(handling);
     }
-    const condemned = this.#condemned.get(handling.sequence);
+    const condemned = this.#condemned.size === 0 ? undefined : this.#condemned.get(handling.key);
     if (condemned !== undefined) return this.#bury(handling, condemned.reason, condemned.error);
     if (isSuspect(handler.settings.retry, handling.attempt)) void this.#suspect(handling);
     else this.#queue(handling);
@@ -141,7 +141,7 @@ export class Subscriber implements Work {
   async #suspect(handling: Handling): Promise<void> {
     const { suspects, runtime: { logger } } = this.#parts;
     try {
-      const { begun, end } = await suspects.enter(handling.sequence);
+      const { begun, end } = await suspects.enter(handling.delivery);
       handling.onLeave = end;
       if (handling.ended) return end();
       if (!isGuilty(begun)) return this.#queue(handling);
@@ -182,7 +182,7 @@ export class Subscriber implements Work {
     if (!handling.ended) {
       handling.ended = true;
       handling.delivery.ack();
-      this.#condemned.delete(handling.sequence);
+      if (this.#condemned.size > 0) this.#condemned.delete(handling.key);
       this.#measures.succeeded(this.#parts.runtime.clock.monotonic() - handling.begunAt);
     }
     this.#leave(handling);
@@ -220,14 +220,14 @@ export class Subscriber implements Work {
 
   /** Makes a dead letter of an event. Only when that is stored is it taken from the stream. */
   #bury(handling: Handling, reason: DeadLetterReason, error: unknown): void {
-    const { sequence, delivery } = handling;
+    const { key, delivery } = handling;
     handling.ended = true;
     this.#parts.deadLetters.write(handling, reason, error).then(() => {
-      this.#condemned.delete(sequence);
+      this.#condemned.delete(key);
       delivery.term();
     }, () => {
       // It has failed for good, and does not run again when it comes again.
-      if (this.#condemned.size < MAX_CONDEMNED) this.#condemned.set(sequence, { reason, error });
+      if (this.#condemned.size < MAX_CONDEMNED) this.#condemned.set(key, { reason, error });
       delivery.nak(DEAD_LETTER_RETRY_MS);
     }).finally(() => this.#leave(handling));
   }

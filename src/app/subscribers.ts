@@ -6,6 +6,8 @@ import type { HandlingParts } from "./event_handling.ts";
 import { Source, type SourceHealth } from "./event_source.ts";
 import type { EventStreams } from "./event_streams.ts";
 import type { EventHandler } from "./on.ts";
+import { patiently } from "./patience.ts";
+import type { Runtime } from "./runtime.ts";
 import { Subscriber } from "./subscriber.ts";
 import { consumerOf, handlerIdOf, isEphemeral } from "./subscription_plan.ts";
 import { Suspects } from "./suspects.ts";
@@ -38,8 +40,10 @@ export class Subscribers {
   /** What stop() waits for. */
   readonly work: Work;
   readonly #entries: readonly Entry[];
+  readonly #runtime: Runtime;
 
   constructor(options: SubscribersOptions) {
+    this.#runtime = options.runtime;
     const { runtime, service, version, streams, handlers } = options;
     const stamp: Stamp = { by: service, version };
     this.#entries = handlers.map((handler) => {
@@ -49,8 +53,9 @@ export class Subscribers {
       const handlerId = handlerIdOf(handler, service);
       const { instanceId } = options;
       const { pattern } = handler;
+      const { mode } = handler.settings;
       const common = { runtime, streams, stamp, service, instanceId, handlerId, pattern, source };
-      const deadLetters = new DeadLetterWriter(common);
+      const deadLetters = new DeadLetterWriter({ ...common, mode });
       const suspects = new Suspects(streams, handlerId, stamp);
       const parts = { ...options, handler, handlerId, source, deadLetters, suspects };
       return { handler, source, subscriber: new Subscriber(parts) };
@@ -60,8 +65,10 @@ export class Subscribers {
 
   /** Makes what the handlers need on the server, or compares it. @throws {ConflictError} when it cannot be as it must be. */
   async prepare(): Promise<void> {
-    // One after another: what is wrong with the first is said alone, and streams are made once.
-    for (const { source } of this.#entries) await source.prepare();
+    const runtime = this.#runtime;
+    // First whatever cannot be: then nothing is made. One after another, so that streams are made once.
+    for (const { source } of this.#entries) await patiently(runtime, () => source.plan());
+    for (const { source } of this.#entries) await patiently(runtime, () => source.prepare());
   }
 
   /** Begins to take events. */

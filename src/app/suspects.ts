@@ -1,7 +1,9 @@
 // Suspects: events that were delivered again and again without a word. Each begins by itself, after it is noted that it does.
 
-import { DEAD_LETTERS_STREAM, suspectSubject } from "../domain/dead_letter.ts";
+import { suspectSubject } from "../domain/dead_letter.ts";
+import { AegisError } from "../domain/error.ts";
 import type { Stamp } from "../domain/stamp.ts";
+import type { Delivery, StoredMessage } from "../ports/stream.ts";
 import type { EventStreams } from "./event_streams.ts";
 
 /** The turn of a suspect. */
@@ -11,8 +13,6 @@ export interface Turn {
   /** It has ended, in whatever way, and the next one may begin. */
   end(): void;
 }
-
-const TIMEOUT_MS = 5_000;
 
 /**
  * Tells who ends processes from who was merely there. What is noted outlasts the process: an event that is noted to have
@@ -32,28 +32,38 @@ export class Suspects {
   }
 
   /** Waits for the turn of a suspect, and notes that it begins. @throws {AegisError} when that cannot be noted. */
-  async enter(sequence: number): Promise<Turn> {
+  async enter({ sequence, storedAt }: Pick<Delivery, "sequence" | "storedAt">): Promise<Turn> {
     const before = this.#last;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#last = promise;
     await before;
     try {
-      const subject = suspectSubject(this.#handler, sequence);
+      const subject = suspectSubject(this.#handler, sequence, storedAt);
       const { store } = this.#streams.ports;
-      await this.#streams.name("deadLetters", this.#stamp);
-      const known = await store.read(DEAD_LETTERS_STREAM, 1, subject);
+      const stream = await this.#streams.name("deadLetters", this.#stamp);
+      const known = await this.#note(stream, subject);
       const begun = Number(known?.headers["aegis-begun"] ?? 0) || 0;
       const headers = { "aegis-begun": String(begun + 1) };
-      const note = await store.publish(subject, "", headers, TIMEOUT_MS);
-      if (known !== undefined) await store.remove(DEAD_LETTERS_STREAM, known.sequence);
+      const note = await this.#streams.publish("deadLetters", this.#stamp, subject, "", headers);
+      if (known !== undefined) await store.remove(stream, known.sequence);
       const end = (): void => {
         resolve();
         // A note that stays says of an event that has ended that it has not, which nobody asks any more.
-        store.remove(DEAD_LETTERS_STREAM, note.sequence).catch(() => undefined);
+        store.remove(note.stream, note.sequence).catch(() => undefined);
       };
       return { begun, end };
     } catch (error) {
       resolve();
+      throw error;
+    }
+  }
+
+  async #note(stream: string, subject: string): Promise<StoredMessage | undefined> {
+    try {
+      return await this.#streams.ports.store.read(stream, 1, subject);
+    } catch (error) {
+      // Somebody has removed the stream, and with it what was noted; it is made again for the next note.
+      if (AegisError.is(error, "STREAM_NOT_FOUND")) return undefined;
       throw error;
     }
   }

@@ -3,7 +3,7 @@
 import { assertKeys, show } from "../domain/check.ts";
 import { type Bus, partsOf } from "./bus.ts";
 import type { EventStreams } from "./event_streams.ts";
-import { planConsumer, type PlannedStep, type TopologyStep } from "./resources.ts";
+import { planConsumer, type PlannedStep, stepText, type TopologyStep } from "./resources.ts";
 import { definitionOf, type ServiceDefinition } from "./service_options.ts";
 import { eventHandlersOf } from "./serving.ts";
 import { consumerOf, isEphemeral } from "./subscription_plan.ts";
@@ -63,6 +63,11 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
       `Cannot use ${show(services)} as option "services" of ensureTopology(): it must be an array`,
     );
   }
+  if (typeof plan !== "boolean") {
+    throw new TypeError(
+      `Cannot use ${show(plan)} as option "plan" of ensureTopology(): it must be a boolean`,
+    );
+  }
   const { runtime, eventStreams } = partsOf(bus, "ensureTopology()");
   const steps: TopologyStep[] = [];
   const take = async ({ step, apply }: PlannedStep): Promise<void> => {
@@ -75,8 +80,8 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
   for (const service of services) {
     await each(eventStreams, definitionOf(service, "in ensureTopology()"), take);
   }
-  for (const step of steps) runtime.logger.info(textOf(step), { plan });
-  return { steps, toString: () => steps.map(textOf).join("\n") };
+  for (const step of steps) runtime.logger.info(stepText(step), { plan });
+  return { steps, toString: () => steps.map(stepText).join("\n") };
 }
 
 async function each(
@@ -99,14 +104,4 @@ async function each(
     const wanted = { stream: events.name, config, stamp };
     await take(await planConsumer(streams.ports.admin, wanted));
   }
-}
-
-function textOf({ action, kind, name, stream, changes }: TopologyStep): string {
-  const what = `${action} ${kind} ${name}${stream === undefined ? "" : ` of ${stream}`}`;
-  const list = changes.map(({ setting, is, wanted }) =>
-    is === undefined
-      ? `${setting} ${JSON.stringify(wanted)}`
-      : `${setting} ${JSON.stringify(is)} → ${JSON.stringify(wanted)}`
-  );
-  return list.length === 0 ? what : `${what}: ${list.join(", ")}`;
 }

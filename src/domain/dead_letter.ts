@@ -32,6 +32,8 @@ export interface DeadLetterFacts {
   readonly instanceId: string;
   /** The handler: the name of its durable, or what all its instances have in common. */
   readonly handler: string;
+  /** Whether one of the instances handled it, or each. */
+  readonly mode: "compete" | "broadcast";
   /** Why it is one. */
   readonly reason: DeadLetterReason;
   /** The error that ended it. */
@@ -55,6 +57,7 @@ const NAMES = {
   service: "aegis-dead-service",
   instanceId: "aegis-dead-instance",
   handler: "aegis-dead-handler",
+  mode: "aegis-dead-mode",
   reason: "aegis-dead-reason",
   error: "aegis-dead-error",
   attempts: "aegis-dead-attempts",
@@ -66,6 +69,8 @@ const NAMES = {
 } as const;
 /** The id that the message had; the dead letter has one of its own. */
 const ORIGINAL_ID = "aegis-dead-id";
+/** What headers are called that a server would act on, such as `Nats-Expected-Stream` and `Nats-TTL`: behind it their own name. */
+const INERT = "aegis-dead-header-";
 /** On a dead letter whose bytes did not fit beside its facts: they are still where it came from. */
 const BODY_ELSEWHERE = "aegis-dead-body-elsewhere";
 /** On a replayed message: the only handler that it is for. */
@@ -79,9 +84,12 @@ export function deadLetterSubject(kind: "events", service: string, rest: string)
   return `${DEAD_LETTERS_PREFIX}.${kind}.${service}.${rest}`;
 }
 
-/** The subject on which it is kept how often a suspect has begun: of a handler and a sequence, which is no dead letter yet. */
-export function suspectSubject(handler: string, sequence: number): string {
-  return `${DEAD_LETTERS_PREFIX}.suspects.${handler}.${sequence}`;
+/**
+ * The subject on which it is kept how often a suspect has begun, which is no dead letter yet: of a handler and of a
+ * message, told by its place and its time, since a stream that was removed and made again has the same places.
+ */
+export function suspectSubject(handler: string, sequence: number, storedAt: number): string {
+  return `${DEAD_LETTERS_PREFIX}.suspects.${handler}.${sequence}-${storedAt}`;
 }
 
 /** The headers of a dead letter: those of the message, and the facts. */
@@ -90,10 +98,14 @@ export function deadLetterHeaders(
   facts: DeadLetterFacts,
   bodyElsewhere: boolean,
 ): Record<string, string> {
-  const all: Record<string, string> = { ...headers };
-  // Whoever copies a dead letter by hand to where it came from copies these along.
-  for (const name of [ORIGINAL_ID, BODY_ELSEWHERE, REPLAY_HEADER]) delete all[name];
-  if (all[ID] !== undefined) all[ORIGINAL_ID] = all[ID];
+  const all: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    // Whoever copies a dead letter by hand to where it came from copies these along.
+    if (name === ORIGINAL_ID || name === BODY_ELSEWHERE || name === REPLAY_HEADER) continue;
+    // What the server was told when the message was published it must not be told of the dead letter.
+    if (name === ID) all[ORIGINAL_ID] = value;
+    else all[isForServer(name) ? `${INERT}${name}` : name] = value;
+  }
   // Two instances may give the same message up at the same time, or one may not hear that it is stored and try again.
   // A stream that was removed and made again has the same sequences for other messages, at other times.
   all[ID] = `dead:${facts.handler}:${facts.stream}:${facts.sequence}:${facts.storedAt}`;
@@ -124,7 +136,12 @@ export function readDeadLetterHeaders(
   all: Readonly<Record<string, string>>,
 ): DeadLetterParts | undefined {
   const own = new Set<string>([...Object.values(NAMES), ORIGINAL_ID, BODY_ELSEWHERE, ID]);
-  const headers = Object.fromEntries(Object.entries(all).filter(([name]) => !own.has(name)));
+  const headers = Object.fromEntries(
+    Object.entries(all).filter(([name]) => !own.has(name)).map(([name, value]) => [
+      name.startsWith(INERT) ? name.slice(INERT.length) : name,
+      value,
+    ]),
+  );
   if (all[ORIGINAL_ID] !== undefined) headers[ID] = all[ORIGINAL_ID];
   const text = (key: keyof typeof NAMES): string => all[NAMES[key]] ?? "";
   const reason = text("reason");
@@ -134,6 +151,7 @@ export function readDeadLetterHeaders(
       service: text("service"),
       instanceId: text("instanceId"),
       handler: text("handler"),
+      mode: text("mode") === "broadcast" ? "broadcast" : "compete",
       reason,
       error: readError(text("error")),
       attempts: Number(text("attempts")) || 0,
@@ -146,6 +164,11 @@ export function readDeadLetterHeaders(
     headers,
     bodyElsewhere: all[BODY_ELSEWHERE] === "true",
   };
+}
+
+/** Whether a header tells a server what to do with the message that it is on. */
+export function isForServer(name: string): boolean {
+  return /^nats-/i.test(name);
 }
 
 function isReason(text: string): text is DeadLetterReason {

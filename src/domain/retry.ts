@@ -43,7 +43,11 @@ export function resolveRetry(
   defaults: RetryPolicy = {},
 ): ResolvedRetryPolicy {
   if (typeof policy !== "object" || policy === null || Array.isArray(policy)) {
-    throw new TypeError(`Cannot use ${show(policy)} as "retry": it must be a policy or false`);
+    throw new TypeError(
+      `Cannot use ${
+        show(policy)
+      } as "retry": it must be a policy, such as { attempts: 3 }, or false`,
+    );
   }
   for (const [key, value] of Object.entries(policy)) {
     if (value === undefined) continue;

@@ -23,8 +23,13 @@ export function stampOf(description: string): Stamp | undefined {
 
 /** Whether what is there was set up by a newer deployment of the same program, whose settings stay. */
 export function isNewer(there: Stamp | undefined, own: Stamp): boolean {
-  return there !== undefined && word(there.by) === word(own.by) &&
+  return there !== undefined && isSameProgram(there, own) &&
     compareVersions(word(there.version), word(own.version)) > 0;
+}
+
+/** Whether both are of one program, in whatever version. */
+export function isSameProgram(one: Stamp, other: Stamp): boolean {
+  return word(one.by) === word(other.by);
 }
 
 /** A name or a version as one word, so that it can be read back. */

@@ -37,6 +37,8 @@ export interface StreamConfig {
 export interface StreamState {
   /** Its settings; `subjects` may be what somebody else has chosen. */
   readonly config: StreamConfig;
+  /** When it was made, in milliseconds since the epoch on the broker's clock: one that was removed and made again is another. */
+  readonly createdAt: number;
   /** How many messages it holds. */
   readonly messages: number;
   /** How many bytes they take. */

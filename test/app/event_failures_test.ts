@@ -2,7 +2,15 @@
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import * as v from "valibot";
-import { type Client, createClient, type DeadLetter, event, on, RpcError } from "../../mod.ts";
+import {
+  AegisError,
+  type Client,
+  createClient,
+  type DeadLetter,
+  event,
+  on,
+  RpcError,
+} from "../../mod.ts";
 import { bothStreams, errorOf, until } from "./buses.ts";
 
 const QUICK = { attempts: 3, initialDelayMs: 20, factor: 1, jitter: 0 };
@@ -57,6 +65,7 @@ bothStreams(
       service: "billing",
       instanceId: "one",
       handler: "billing=order=created",
+      mode: "compete",
       reason: "failed",
       error: { code: "CARD_EXPIRED", message: "The card has expired – 💳" },
       attempts: 3,
@@ -242,3 +251,87 @@ bothStreams(
     await until(() => length === size);
   },
 );
+
+bothStreams(
+  "headers that tell a server what to do are kept, and told it neither of the dead letter nor of the replay",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    let broken = true;
+    const got: unknown[] = [];
+    await buses.serve("billing", [
+      on("order.created", { retry: false }, ({ payload }) => {
+        if (broken) throw new Error("no");
+        got.push(payload);
+      }),
+    ]);
+    const { store } = await buses.streams();
+    const body = JSON.stringify({ domain: "order", event_type: "created", payload: { n: 1 } });
+    const headers = { "Nats-Expected-Stream": "EVENTS", "x-tenant": "blue" };
+    await store.publish("events.order.created", body, headers, 2_000);
+    const [letter] = await deadLetters(client, 1);
+    deepStrictEqual(letter!.headers, headers);
+    broken = false;
+    strictEqual(await client.replayDeadLetters(), 1);
+    await until(() => got.length === 1);
+    deepStrictEqual(got, [{ n: 1 }]);
+  },
+);
+
+bothStreams("a dead letter whose handler is gone is not replayed to nobody", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  const service = await buses.serve("billing", [
+    on("order.*", { retry: false }, () => {
+      throw new Error("no");
+    }),
+  ]);
+  await client.publish("order.created");
+  const [letter] = await deadLetters(client, 1);
+  await service.stop();
+  const { admin } = await buses.streams();
+  await admin.deleteConsumer("EVENTS", letter!.handler);
+  const error = await errorOf(client.replayDeadLetter(letter!.id));
+  ok(AegisError.is(error, "HANDLER_GONE"), String(error));
+  ok(error.message.includes("billing=order=+"), error.message);
+  await deadLetters(client, 1);
+});
+
+bothStreams(
+  "dead letters in somebody else's stream are listed and replayed from there",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    const { admin } = await buses.streams();
+    await admin.createStream({
+      name: "DLQ",
+      description: "",
+      subjects: ["dead_letters.>"],
+      retention: "limits",
+      storage: "file",
+      replicas: 1,
+      discard: "old",
+      maxAgeMs: 0,
+      maxMessages: 0,
+      maxBytes: 0,
+      maxMessageBytes: 0,
+      duplicateWindowMs: 120_000,
+    });
+    let runs = 0;
+    await buses.serve("billing", [
+      on("order.*", { retry: false }, () => {
+        if (runs++ === 0) throw new Error("no");
+      }),
+    ]);
+    await client.publish("order.created");
+    await deadLetters(client, 1);
+    strictEqual(await client.replayDeadLetters(), 1);
+    await until(() => runs === 2);
+    strictEqual((await admin.stream("DLQ"))?.messages, 0);
+  },
+);
+
+bothStreams("an id of a dead letter that is none is refused by its name", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  for (const id of [3, undefined, "x", {}]) {
+    const error = await errorOf(client.replayDeadLetter(id as never)) as Error;
+    ok(error instanceof TypeError && error.message.includes("id of a dead letter"), String(error));
+  }
+});

@@ -36,6 +36,24 @@ bothStreams("a consumer that is deleted is made again, and nothing is missed", a
   );
 });
 
+bothStreams(
+  "of what was handled before a consumer was lost nothing is handled again, a moment later",
+  async (buses) => {
+    const { got, handler } = collector();
+    await buses.serve("billing", [handler]);
+    const { publish } = createClient({ bus: buses.client });
+    const { admin } = await buses.streams();
+    for (let n = 0; n < 100; n++) await publish("order.created", { n });
+    await until(() => got.length === 100);
+    // It is looked every second how far the consumer is, while events come.
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await admin.deleteConsumer("EVENTS", "billing=order=+");
+    await publish("order.created", { n: 100 });
+    await until(() => got.includes(100));
+    deepStrictEqual(got, Array.from({ length: 101 }, (_, n) => n));
+  },
+);
+
 bothStreams("a consumer of an instance alone that is deleted is made again too", async (buses) => {
   const { got, handler } = collector({ mode: "broadcast" });
   await buses.serve("web", [handler], { instanceId: "one" });

@@ -43,7 +43,11 @@ test("a handler of events that cannot be is refused", () => {
   refuses(options({ from: { sequence: 1, time: 1 } }), TypeError, /\{ sequence \} or \{ time \}/);
   refuses(options({ concurrency: 0 }), RangeError, /at least 1/);
   refuses(options({ ordered: true, concurrency: 2 }), RangeError, /one at a time/);
-  refuses(options({ ackWaitMs: 10 }), RangeError, /at least 100/);
+  for (const ackWaitMs of [10, 100.5, 1e15]) {
+    refuses(options({ ackWaitMs }), RangeError, /at least 100 and at most/);
+  }
+  refuses(options([]), TypeError, /must be an object, not an array/);
+  refuses(options({ retry: 3 }), TypeError, /\{ attempts: 3 \}/);
   refuses(options({ retry: { attempts: 0 } }), RangeError, /retry\.attempts/);
   refuses(options({ retry: { atempts: 2 } }), TypeError, /did you mean "attempts"/);
   refuses(options({ payload: 1 }), TypeError, /Standard Schema/);

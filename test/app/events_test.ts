@@ -213,3 +213,30 @@ bothStreams("what is no type, payload or option is refused at once", async ({ cl
   await rejects(publish("order.created", {}, { id: "" }), TypeError);
   await rejects(publish(OrderCreated as never), /call it with a payload/);
 });
+
+bothStreams(
+  "thousands that are published at once on a bus that has just connected are stored once each",
+  async (buses) => {
+    const bus = await buses.open();
+    const { publish } = createClient({ bus });
+    const count = 20_000;
+    const all = await Promise.all(
+      Array.from(
+        { length: count },
+        (_, n) => publish("order.created", { n }, { timeoutMs: 60_000 }),
+      ),
+    );
+    deepStrictEqual(all.filter(({ duplicate }) => duplicate), []);
+    strictEqual(new Set(all.map(({ sequence }) => sequence)).size, count);
+    strictEqual((await (await buses.streams()).admin.stream("EVENTS"))?.messages, count);
+  },
+);
+
+bothStreams(
+  "an event that a definition made takes its options in the second place alone",
+  async ({ client }) => {
+    const { publish } = createClient({ bus: client });
+    const event = OrderCreated({ orderId: "1", amount: 9 });
+    await rejects(publish(event as never, {}, { id: "mine" }), /further arguments/);
+  },
+);

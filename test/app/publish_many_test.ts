@@ -152,3 +152,27 @@ bothStreams("what a listener throws comes out when each has its outcome", async 
   await rejects(many, /the listener is broken/);
   strictEqual(told, 10);
 });
+
+bothStreams("a signal ends it also while its source has nothing to give", async ({ client }) => {
+  async function* idle() {
+    yield Step({ n: 0 });
+    await new Promise(() => {});
+  }
+  const { publishMany } = createClient({ bus: client });
+  const signal = AbortSignal.timeout(50);
+  await rejects(publishMany(idle(), { signal }), /timed out|timeout/i);
+});
+
+bothStreams("a source may give anything that can be waited for", async ({ client }) => {
+  let n = 0;
+  const source = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => ({
+        then: (take: (step: unknown) => void) =>
+          take(n < 3 ? { done: false, value: Step({ n: n++ }) } : { done: true, value: undefined }),
+      }),
+    }),
+  };
+  const result = await createClient({ bus: client }).publishMany(source as never);
+  deepStrictEqual(result, { stored: 3, duplicates: 0, failed: 0 });
+});

@@ -70,7 +70,7 @@ export class FakeAdmin implements StreamAdmin {
 
   stream(name: string): Promise<StreamState | undefined> {
     const config = this.config?.name === name ? this.config : undefined;
-    const state = { messages: 0, bytes: 0, firstSequence: 1, lastSequence: 0 };
+    const state = { createdAt: 0, messages: 0, bytes: 0, firstSequence: 1, lastSequence: 0 };
     return Promise.resolve(config && { config, ...state });
   }
 

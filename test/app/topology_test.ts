@@ -9,10 +9,27 @@ import {
   ensureTopology,
   on,
   type ServiceOptions,
+  type StreamConfig,
 } from "../../mod.ts";
 import { bothStreams, errorOf } from "./buses.ts";
 
 const nothing = () => {};
+
+/** A stream of events that somebody else has made. */
+const FOREIGN: StreamConfig = {
+  name: "ALL_EVENTS",
+  description: "",
+  subjects: ["events.>"],
+  retention: "limits",
+  storage: "file",
+  replicas: 1,
+  discard: "old",
+  maxAgeMs: 0,
+  maxMessages: 0,
+  maxBytes: 0,
+  maxMessageBytes: 0,
+  duplicateWindowMs: 120_000,
+};
 
 /** Starts a service and stops it. */
 async function deploy(
@@ -127,20 +144,7 @@ bothStreams(
 
 bothStreams("somebody else's stream of the same subjects is used as it is", async (buses) => {
   const { admin } = await buses.streams();
-  await admin.createStream({
-    name: "ALL_EVENTS",
-    description: "",
-    subjects: ["events.>"],
-    retention: "limits",
-    storage: "file",
-    replicas: 1,
-    discard: "old",
-    maxAgeMs: 0,
-    maxMessages: 0,
-    maxBytes: 0,
-    maxMessageBytes: 0,
-    duplicateWindowMs: 120_000,
-  });
+  await admin.createStream(FOREIGN);
   await buses.serve("billing", [on("order.*", nothing)]);
   const { stream } = await createClient({ bus: buses.client }).publish("order.created");
   strictEqual(stream, "ALL_EVENTS");
@@ -151,6 +155,67 @@ bothStreams("what is no service, or no option, is refused", async ({ client: bus
   const broken = (options: unknown) => errorOf(ensureTopology(options as never));
   match(String(await broken({ bus, services: [{}] })), /what createService\(\)/);
   match(String(await broken({ bus, services: [], dryRun: true })), /no such option/);
+  match(String(await broken({ bus, services: [], plan: "no" })), /"plan".*must be a boolean/);
   match(String(await broken({ bus })), /"services".*must be an array/);
   match(String(await broken({ services: [] })), /"bus"/);
+});
+
+bothStreams(
+  "a stream that has a part of the subjects of events is a conflict, and not taken for the whole",
+  async (buses) => {
+    const { admin } = await buses.streams();
+    await admin.createStream({ ...FOREIGN, name: "ORDERS", subjects: ["events.order.>"] });
+    const service = createService("billing", {
+      bus: buses.client,
+      handlers: [on("payment.*", nothing)],
+    });
+    const error = await errorOf(service.start());
+    ok(ConflictError.is(error), String(error));
+    match(error.message, /EVENTS.* the stream ORDERS .*events\.order\.>/);
+  },
+);
+
+bothStreams("a durable of another service is a conflict, and not shared", async (buses) => {
+  await buses.serve("billing", [on("order.*", { name: "audit" }, nothing)]);
+  const service = createService("mail", {
+    bus: buses.client,
+    handlers: [on("order.*", { name: "audit" }, nothing)],
+  });
+  const error = await errorOf(service.start());
+  ok(ConflictError.is(error), String(error));
+  match(error.message, /consumer audit .*"service" is "billing" and should be "mail"/);
+});
+
+bothStreams("a start that fails makes nothing", async (buses) => {
+  const { admin } = await buses.streams();
+  await buses.serve("billing", [on("order.*", { name: "taken" }, nothing)]);
+  const service = createService("mail", {
+    bus: buses.client,
+    handlers: [on("user.*", nothing), on("order.*", { name: "taken" }, nothing)],
+  });
+  ok(ConflictError.is(await errorOf(service.start())));
+  strictEqual(await admin.consumer("EVENTS", "mail=user=+"), undefined);
+});
+
+bothStreams(
+  "what is changed of a stream that another service has set up is logged as a warning",
+  async (buses) => {
+    const long = await buses.open({ streams: { events: { maxAgeMs: 7_200_000 } } });
+    const short = await buses.open({ streams: { events: { maxAgeMs: 3_600_000 } } });
+    await buses.serve("billing", [on("order.*", nothing)], { bus: long });
+    await buses.serve("mail", [on("order.*", nothing)], { bus: short });
+    const line = buses.logs.find(({ message }) => message.startsWith("update stream EVENTS"));
+    strictEqual(line?.level, "warn");
+    match(line.message, /maxAgeMs 7200000 → 3600000/);
+  },
+);
+
+bothStreams("a handler that begins at a time to come is refused at start", async (buses) => {
+  const from = { time: Date.now() + 3_600_000 };
+  const service = createService("billing", {
+    bus: buses.client,
+    handlers: [on("order.*", { from }, nothing)],
+  });
+  const error = await errorOf(service.start());
+  ok(error instanceof RangeError && error.message.includes("not come"), String(error));
 });

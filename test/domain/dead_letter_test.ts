@@ -7,6 +7,7 @@ import {
   type DeadLetterFacts,
   deadLetterHeaders,
   deadLetterSubject,
+  isForServer,
   readDeadLetterHeaders,
   REPLAY_HEADER,
 } from "../../src/domain/dead_letter.ts";
@@ -15,6 +16,7 @@ const facts: DeadLetterFacts = {
   service: "billing",
   instanceId: "one",
   handler: "billing=order=created",
+  mode: "compete",
   reason: "failed",
   error: { code: "TAKEN", message: "the card was taken" },
   attempts: 5,
@@ -44,6 +46,19 @@ test("a dead letter stands under its kind, its service and the type of the event
   );
 });
 
+test("what headers tell a server to do they do not tell it of a dead letter, and are read as they were", () => {
+  const headers = {
+    "Nats-Expected-Stream": "EVENTS",
+    "nats-ttl": "5",
+    "Nats-Msg-Id": "a-1",
+    "x-tenant": "blue",
+  };
+  const written = write(headers);
+  const told = Object.keys(written).filter((name) => isForServer(name));
+  deepStrictEqual(told, ["Nats-Msg-Id"]);
+  deepStrictEqual(readDeadLetterHeaders(written)?.headers, headers);
+});
+
 test("its headers are those of the message, an id of its own, and the facts", () => {
   deepStrictEqual(write({ "Nats-Msg-Id": "a-1", traceparent: "00-1-2-00" }), {
     "Nats-Msg-Id": "dead:billing=order=created:EVENTS:42:1767323045006",
@@ -52,6 +67,7 @@ test("its headers are those of the message, an id of its own, and the facts", ()
     "aegis-dead-service": "billing",
     "aegis-dead-instance": "one",
     "aegis-dead-handler": "billing=order=created",
+    "aegis-dead-mode": "compete",
     "aegis-dead-reason": "failed",
     "aegis-dead-error": '{"code":"TAKEN","message":"the card was taken"}',
     "aegis-dead-attempts": "5",

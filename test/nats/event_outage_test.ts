@@ -98,6 +98,33 @@ test("a stream that is deleted is made again, and its events are handled from th
   deepStrictEqual([...new Set(got)], [0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
+test("a stream that is deleted under load is another one: each of its events is handled", async () => {
+  await using server = await startNatsServer();
+  await using bus = await connect({ servers: server.url, logger });
+  await using other = await connect({ servers: server.url, logger });
+  const { got, handler } = collector();
+  const first = createService("billing", { bus, handlers: [handler] });
+  await first.start();
+  const { publish } = createClient({ bus: other });
+  for (let n = 0; n < 20; n++) await publish("order.created", { n });
+  await until("they are handled", () => got.length === 20);
+  await first.stop();
+  // It knows how far it was.
+  await using second = createService("billing", { bus, handlers: [handler] });
+  await second.start();
+  const nc = await connectNats({ servers: server.url });
+  await (await jetstreamManager(nc)).streams.delete("EVENTS");
+  await nc.close();
+  // The stream that is made for these is longer than the other was before anybody looks.
+  await Promise.all(
+    Array.from(
+      { length: 200 },
+      (_, n) => publish("order.created", { n: 1_000 + n }, { timeoutMs: 20_000 }),
+    ),
+  );
+  await until("each is handled", () => new Set(got.filter((n) => n >= 1_000)).size === 200, 20_000);
+});
+
 test("in a cluster events go on while the leader of the stream moves and a server is killed", async () => {
   await using cluster = await startNatsCluster(3);
   await using bus = await connect({ servers: [...cluster.urls], replicas: 3, logger });

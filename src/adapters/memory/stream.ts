@@ -23,6 +23,7 @@ export class MemoryStream {
   readonly #log = new StreamLog();
   readonly #ids = new StreamIds();
   readonly #age: Alarm;
+  readonly #createdAt: number;
   #config: StreamConfig;
   #fits: readonly ((subject: string) => boolean)[];
 
@@ -31,6 +32,7 @@ export class MemoryStream {
     this.#config = config;
     this.#fits = config.subjects.map(matcher);
     this.#clock = clock;
+    this.#createdAt = clock.now();
     this.#background = background;
     this.#age = {
       expiresAt: 0,
@@ -49,7 +51,8 @@ export class MemoryStream {
   get state(): StreamState {
     this.#expire();
     const { count: messages, bytes, firstSequence, lastSequence } = this.#log;
-    return { config: this.#config, messages, bytes, firstSequence, lastSequence };
+    const createdAt = this.#createdAt;
+    return { config: this.#config, createdAt, messages, bytes, firstSequence, lastSequence };
   }
 
   /** Whether it stores what is published to a subject. */
@@ -129,7 +132,7 @@ export class MemoryStream {
       : undefined;
     if (limit === undefined) return;
     throw new QueueFullError(
-      `Cannot publish to ${subject}: the stream ${name} is full: ${limit}; have messages consumed or raise its limits`,
+      `Cannot publish to ${subject}: the stream ${name} is full: ${limit}; raise its limits, or remove messages`,
       { details: { stream: name } },
     );
   }

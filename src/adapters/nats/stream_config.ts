@@ -45,7 +45,7 @@ export function toServer(config: StreamConfig, batched: boolean): ServerConfig {
 }
 
 /** A stream as the server describes it. */
-export function fromServer({ config, state }: StreamInfo): StreamState {
+export function fromServer({ config, created, state }: StreamInfo): StreamState {
   return {
     config: {
       name: config.name,
@@ -61,6 +61,7 @@ export function fromServer({ config, state }: StreamInfo): StreamState {
       maxMessageBytes: limit(config.max_msg_size),
       duplicateWindowMs: toMs(config.duplicate_window),
     },
+    createdAt: Date.parse(created),
     messages: state.messages,
     bytes: state.bytes,
     // Servers differ in what they say of a stream that never held anything.

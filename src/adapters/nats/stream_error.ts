@@ -83,7 +83,7 @@ export function translateApiError(error: ApiError, what: string, sent: boolean):
     case API_ERROR.storeFailed:
       if (/maximum .*exceeded/.test(description)) {
         return new QueueFullError(
-          `Cannot ${what}: the stream is full (${description}); have messages handled, or raise its limits`,
+          `Cannot ${what}: the stream is full (${description}); raise its limits, or remove messages`,
           options,
         );
       }
