@@ -6,7 +6,16 @@ import { AegisError, UnavailableError } from "../../mod.ts";
 import type { Streams } from "../../src/ports/stream.ts";
 import { startNatsCluster } from "../../tools/nats_server.ts";
 import { outcome, pause, until } from "./outage_tools.ts";
-import { delivered, make, open, type Opened, take, twice } from "./stream_tools.ts";
+import {
+  consumerConfig,
+  delivered,
+  make,
+  makeStream,
+  open,
+  type Opened,
+  take,
+  twice,
+} from "./stream_tools.ts";
 
 const REPLICAS = 3;
 const LONG_MS = 10_000;
@@ -126,4 +135,31 @@ test("a stream without a leader is unavailable, and said to be no other thing", 
   await putAll(opened.streams, 1, 5);
   await delivered(taken, 6, 30_000);
   await until("it is said to be well", () => taken.health.at(-1) === undefined);
+});
+
+test("a consumer whose only server is away is not gone, and one that is deleted is", async () => {
+  await using cluster = await startNatsCluster();
+  await using opened = await open(cluster.urls[0]!);
+  // On the server that the other connection is not to.
+  await makeStream(opened.streams);
+  const name = await leader(opened, "STREAM");
+  const server = cluster.servers.find((server) => server.name === name)!;
+  const another = cluster.servers.find((one) => one !== server)!;
+  await using away = await open(another.url);
+  await away.streams.admin.putConsumer("S", consumerConfig({ ackWaitMs: 1_000 }));
+  const taken = take(away.streams, 5);
+  await putAll(away.streams, 0, 5);
+  await delivered(taken, 5);
+  await server.kill();
+  await until("it is noticed", () => taken.health.at(-1) instanceof Error, 15_000);
+  await pause(3_000);
+  strictEqual(taken.gone(), 0);
+  await server.restart();
+  await putAll(away.streams, 5, 5);
+  await delivered(taken, 10, 30_000);
+  await until("it is said to be well", () => taken.health.at(-1) === undefined);
+  strictEqual(taken.gone(), 0);
+  await taken.pull.settled(LONG_MS);
+  await away.streams.admin.deleteConsumer("S", "C");
+  await until("it is said to be gone", () => taken.gone() === 1, 5_000);
 });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { AegisError, UnavailableError } from "../../mod.ts";
 import { startNatsServer } from "../../tools/nats_server.ts";
-import { outcome, until, wayTo, within } from "./outage_tools.ts";
+import { outcome, pause, until, wayTo, within } from "./outage_tools.ts";
 import { open, put, streamConfig } from "./stream_tools.ts";
 
 const LONG_MS = 30_000;
@@ -104,12 +104,13 @@ test("what waits for its answer when the connection breaks ends at once, as mayb
   await admin.createStream(streamConfig());
   await store.publish("s.first", "", {}, LONG_MS);
   server.suspend();
+  await pause(50);
   const started = Array.from({ length: 500 }, (_, i) => {
     return outcome(store.publish("s.a", "", { "Nats-Msg-Id": String(i) }, LONG_MS));
   });
   const asked = outcome(admin.stream("S"));
   // What is written goes its way before that is cut.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   await way.cut();
   const outcomes = await within(SOON_MS, "all of them end", Promise.all([...started, asked]));
   for (const { error } of outcomes) {

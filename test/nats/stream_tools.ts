@@ -13,7 +13,8 @@ import type {
 } from "../../src/ports/stream.ts";
 import type { Transport } from "../../src/ports/transport.ts";
 import { freePorts, type NatsServer } from "../../tools/nats_server.ts";
-import { until } from "./outage_tools.ts";
+import { UnavailableError } from "../../mod.ts";
+import { pause, until } from "./outage_tools.ts";
 
 /** A connection with streams. */
 export interface Opened extends AsyncDisposable {
@@ -102,13 +103,28 @@ export function consumerConfig(settings: Partial<ConsumerConfig> = {}): Consumer
   };
 }
 
+/** Makes S, also in a cluster that has just been started, whose servers do not yet know how they are. */
+export async function makeStream(
+  { admin }: Pick<Streams, "admin">,
+  stream: Partial<StreamConfig> = {},
+): Promise<void> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await admin.createStream(streamConfig(stream));
+    } catch (error) {
+      if (!UnavailableError.is(error) || attempt === 50) throw error;
+      await pause(100);
+    }
+  }
+}
+
 /** Makes S and C. */
 export async function make(
   { admin }: Streams,
   stream: Partial<StreamConfig> = {},
   consumer: Partial<ConsumerConfig> = {},
 ): Promise<void> {
-  await admin.createStream(streamConfig(stream));
+  await makeStream({ admin }, stream);
   await admin.putConsumer("S", consumerConfig(consumer));
 }
 

@@ -39,13 +39,13 @@ export class AckSubjects {
     let attempt = 0;
     let code = subject.charCodeAt(at);
     for (; code >= ZERO && code <= NINE; code = subject.charCodeAt(++at)) {
-      attempt = attempt * 10 + code - ZERO;
+      attempt = attempt * 10 + (code - ZERO);
     }
     if (code !== DOT) return undefined;
     let sequence = 0;
     code = subject.charCodeAt(++at);
     for (; code >= ZERO && code <= NINE; code = subject.charCodeAt(++at)) {
-      sequence = sequence * 10 + code - ZERO;
+      sequence = sequence * 10 + (code - ZERO);
     }
     return code === DOT ? { sequence, attempt } : undefined;
   }

@@ -11,11 +11,16 @@ export type Found = "same" | "other" | "gone";
 const LOOK_MS = 2_000;
 /** How long to wait before a consumer that was not found is looked for once more, in milliseconds. */
 const ONCE_MORE_MS = 250;
+/**
+ * For how long a cluster must not find it, in milliseconds, unless the server has said that it was deleted: a leader that has
+ * just been elected may not have read yet what there is.
+ */
+const GONE_MS = 3_000;
 /** How long to wait before the next look when one has failed, and how long at most, in milliseconds. */
 const FIRST_WAIT_MS = 100;
 const LAST_WAIT_MS = 2_000;
 
-/** By how much servers before 2.11 change the time at which a consumer was made when they are started again, and more. */
+/** By how much the time at which a consumer was made may change when a server is started again, and more. */
 const DRIFT_MS = 100;
 
 /** What looking is about. */
@@ -23,6 +28,8 @@ export interface LookParts {
   readonly api: StreamApi;
   readonly stream: string;
   readonly consumer: string;
+  /** Whether the server is one of a cluster: each of them has its own time at which it made the consumer. */
+  readonly clustered: () => boolean;
   /** Whether to look on. */
   readonly goOn: () => boolean;
   /** Called with why a look has failed. */
@@ -35,6 +42,7 @@ export interface LookParts {
 export class ConsumerLook {
   readonly #parts: LookParts;
   #created: number | undefined;
+  #deleted = false;
   #looking: Promise<Found | undefined> | undefined;
 
   /** Makes it. */
@@ -42,43 +50,47 @@ export class ConsumerLook {
     this.#parts = parts;
   }
 
+  /** The server has said that the consumer was deleted. One of its name may have been made since. */
+  deleted(): void {
+    this.#deleted = true;
+  }
+
   /** Looks until it is known what has become of the consumer; undefined when that is of no interest any more. */
   look(): Promise<Found | undefined> {
-    return this.#looking ??= this.#look().then((found) => {
+    return this.#looking ??= this.#find();
+  }
+
+  async #find(): Promise<Found | undefined> {
+    try {
+      const found = await this.#look();
       this.#looking = undefined;
       if (found !== undefined) this.#parts.onFound(found);
       return found;
-    });
+    } finally {
+      this.#looking = undefined;
+    }
   }
 
   async #look(): Promise<Found | undefined> {
-    const { api, stream, consumer, goOn, onTrouble } = this.#parts;
-    let missing = false;
+    const { goOn, clustered, onTrouble } = this.#parts;
+    let missingSince: number | undefined;
     for (let waitMs = FIRST_WAIT_MS; goOn(); waitMs = Math.min(waitMs * 2, LAST_WAIT_MS)) {
       try {
-        const created = await api.run(
-          `look for the consumer ${consumer} of the stream ${stream}`,
-          async (manager) => (await manager.consumers.info(stream, consumer)).created,
-          undefined,
-          LOOK_MS,
-        );
-        const before = this.#created;
-        this.#created = Date.parse(created);
-        // What does not parse says nothing.
-        return Math.abs(this.#created - (before ?? this.#created)) > DRIFT_MS ? "other" : "same";
+        return this.#isOther(await this.#ask()) ? "other" : "same";
       } catch (error) {
         if (!goOn()) return undefined;
         if (isMissing(error)) {
-          // A server that has just been started, or has just become the leader, may not know yet.
-          if (missing) {
+          const now = performance.now();
+          const patience = clustered() && !this.#deleted ? GONE_MS : ONCE_MORE_MS;
+          missingSince ??= now;
+          if (now - missingSince >= patience) {
             this.#created = undefined;
             return "gone";
           }
-          missing = true;
           await pause(ONCE_MORE_MS);
           continue;
         }
-        missing = false;
+        missingSince = undefined;
         // A user may take messages and not ask for the consumer: then what it is shows when it is asked for some.
         if (AegisError.is(error, "PERMISSION_DENIED")) return "same";
         onTrouble(error as Error);
@@ -86,6 +98,25 @@ export class ConsumerLook {
       await pause(waitMs);
     }
     return undefined;
+  }
+
+  /** When the consumer was made, on the clock of a server. */
+  #ask(): Promise<number> {
+    const { api, stream, consumer } = this.#parts;
+    return api.run(
+      `look for the consumer ${consumer} of the stream ${stream}`,
+      async (manager) => Date.parse((await manager.consumers.info(stream, consumer)).created),
+      undefined,
+      LOOK_MS,
+    );
+  }
+
+  #isOther(created: number): boolean {
+    const before = this.#created ?? created;
+    const deleted = this.#deleted;
+    this.#created = created;
+    this.#deleted = false;
+    return Math.abs(created - before) > DRIFT_MS && (deleted || !this.#parts.clustered());
   }
 }
 

@@ -67,8 +67,9 @@ export class PubAcks {
         code >= ZERO && code <= NINE;
         code = text.charCodeAt(++at)
       ) {
-        sequence = sequence * 10 + code - ZERO;
+        sequence = sequence * 10 + (code - ZERO);
       }
+      if (at === prefix.length) break;
       if (text.charCodeAt(at) === CLOSING && at === text.length - 1) {
         return { stream, sequence, duplicate: false };
       }

@@ -56,6 +56,7 @@ export class NatsPull implements Pull, Enlisted {
       api: parts.api,
       stream,
       consumer,
+      clustered: parts.clustered,
       goOn: () => parts.messaging.connected && !this.#isDone(),
       onTrouble: (error) => this.#health.ill(error),
       onFound: (found) => this.#found(found),
@@ -221,6 +222,7 @@ export class NatsPull implements Pull, Enlisted {
       onMessage: (message, subject) => this.#receive(message, subject, channel),
       onAlive: () => this.#lives(channel),
       onOver: () => this.#fillSoon(),
+      onDeleted: () => this.#look.deleted(),
       onVoid: (error) => this.#voided(channel, error),
       onLimit: ({ batch, expiresMs }) => {
         this.#limits.batch = batch ?? this.#limits.batch;

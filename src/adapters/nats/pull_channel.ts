@@ -28,6 +28,8 @@ export interface ChannelParts {
   readonly onAlive: () => void;
   /** Called when requests are over of which something has not come. */
   readonly onOver: () => void;
+  /** Called when the server says that the consumer was deleted, before {@linkcode onVoid}. */
+  readonly onDeleted: () => void;
   /** Called once when the channel is of no use any more; with an error when that is not as it should be. */
   readonly onVoid: (error: Error | undefined) => void;
   /** Called when a request was refused since it was too large; `limits` must be lower for the next channel. */
@@ -140,6 +142,7 @@ export class PullChannel {
         this.#parts.onOver();
         break;
       case "void":
+        if (status.deleted) this.#parts.onDeleted();
         this.#end(undefined);
         break;
       case "limit":

@@ -21,6 +21,8 @@ export interface PullParts {
   readonly requests: Requests;
   /** Those who are told when the bus goes and comes. */
   readonly enlisted: Set<Enlisted>;
+  /** Whether the server is one of a cluster. */
+  readonly clustered: () => boolean;
   /** A subject of this connection's own that was never used. */
   readonly inbox: () => string;
   /** Logs what somebody who was told something threw. */

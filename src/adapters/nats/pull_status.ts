@@ -9,7 +9,7 @@ export type PullStatus =
   /** A request is over, and so many of its messages have not come. */
   | { readonly kind: "over"; readonly left: number }
   /** All requests are void: the consumer is deleted, or served by another server, or by none at the moment. */
-  | { readonly kind: "void" }
+  | { readonly kind: "void"; readonly deleted: boolean }
   /** A request was refused since it asked for too much at once. */
   | { readonly kind: "limit"; readonly batch?: number; readonly expiresMs?: number }
   /** A request was refused, and the next one may be too. */
@@ -29,10 +29,13 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 export function readPullStatus(message: NatsMessage): PullStatus {
   const { code, description } = message.status;
   if (code === 100) return { kind: "alive" };
-  if (code === 503) return { kind: "void" };
+  if (code === 503) return { kind: "void", deleted: false };
   const left = Number(message.header("Nats-Pending-Messages") ?? NaN);
   if (left >= 0) return { kind: "over", left };
-  if (/deleted|leadership change|server shutdown/i.test(description)) return { kind: "void" };
+  if (/leadership change|server shutdown/i.test(description)) {
+    return { kind: "void", deleted: false };
+  }
+  if (/deleted/i.test(description)) return { kind: "void", deleted: true };
   const [, limit, value = ""] = /^exceeded maxrequest(batch|expires) of (\S+)/i.exec(description) ??
     [];
   if (limit?.toLowerCase() === "batch" && Number(value) > 0) {

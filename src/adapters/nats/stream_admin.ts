@@ -1,7 +1,7 @@
 // Making, comparing and removing streams and consumers on a NATS server.
 
 import type { NatsConnection } from "@nats-io/nats-core";
-import { AegisError } from "../../domain/error.ts";
+import { AegisError, ConflictError } from "../../domain/error.ts";
 import type {
   ConsumerConfig,
   ConsumerState,
@@ -18,6 +18,7 @@ import {
 } from "./consumer_config.ts";
 import type { StreamApi } from "./stream_api.ts";
 import {
+  changesOf as streamChanges,
   FIXED,
   fromServer as streamState,
   streamDifferences,
@@ -27,7 +28,7 @@ import { settingsConflict } from "./stream_conflict.ts";
 import { API_ERROR, apiErrorOf, isApiError, streamNotFound } from "./stream_error.ts";
 
 /** Since which version servers have fast ingest. */
-const BATCHED_SINCE = [2, 14] as const;
+const FAST_INGEST_SINCE = [2, 14] as const;
 /** How often a consumer is looked for and made while others make and delete it. */
 const MAX_ATTEMPTS = 3;
 const ALREADY_THERE = [
@@ -39,7 +40,7 @@ const REFUSED_CHANGE = [API_ERROR.streamInvalidConfig, API_ERROR.streamUpdate];
 
 /** Streams and consumers on the server of `connection`, asked for over `api`. */
 export function createStreamAdmin(connection: NatsConnection, api: StreamApi): StreamAdmin {
-  const batched = (): boolean => hasFastIngest(connection.info?.version ?? "");
+  const batched = (): boolean => hasFastIngest(connection);
 
   const stream = (name: string): Promise<StreamState | undefined> =>
     api.run(
@@ -123,7 +124,7 @@ export function createStreamAdmin(connection: NatsConnection, api: StreamApi): S
         throw settingsConflict(what, "what cannot be changed differs", fixed);
       }
       await api.run(what, async (manager) => {
-        await manager.streams.update(config.name, streamConfig(config, batched()));
+        await manager.streams.update(config.name, streamChanges(config, batched()));
         return true;
       }, async (error) => {
         await explain(what, config, error, streamOf);
@@ -171,9 +172,10 @@ async function explain(
     // One that several streams have parts of has no stream of its own.
     const other = await streamOf(subject);
     if (other === undefined || other === name) continue;
-    throw settingsConflict(what, `${subject} is, in whole or in part, a subject of ${other}`, [
-      { setting: "subjects", is: other, wanted: subjects },
-    ], error);
+    throw new ConflictError(
+      `Cannot ${what}: the stream ${other} stores ${subject}, in whole or in part, and no message is stored by two; choose other subjects`,
+      { cause: error, details: { stream: other, subject } },
+    );
   }
   throw settingsConflict(what, "subjects of it are those of several other streams", [], error);
 }
@@ -185,9 +187,9 @@ function undefinedFor(...codes: readonly string[]): (error: unknown) => undefine
   };
 }
 
-/** Whether servers of a version have fast ingest. */
-function hasFastIngest(version: string): boolean {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  const [sinceMajor, sinceMinor] = BATCHED_SINCE;
+/** Whether the server has fast ingest. */
+export function hasFastIngest({ info }: NatsConnection): boolean {
+  const [major = 0, minor = 0] = (info?.version ?? "").split(".").map(Number);
+  const [sinceMajor, sinceMinor] = FAST_INGEST_SINCE;
   return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
 }

@@ -1,6 +1,6 @@
 // The API of JetStream: requests of `@nats-io/jetstream`, which end when the connection does.
 
-import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { ClosedError, TimeoutError, UnavailableError } from "../../domain/error.ts";
 import type { Link } from "./messaging.ts";
@@ -46,15 +46,13 @@ export class StreamApi {
     if (isClosed()) throw closed(what);
     if (!isConnected()) throw away(what, false);
     const ended = Promise.withResolvers<never>();
+    // When there is an answer, nobody waits for it.
+    ended.promise.catch(() => {});
     const end = (error: (what: string) => Error): void => ended.reject(error(what));
     this.#underWay.add(end);
     const timer = setTimeout(() => end(late), timeoutMs);
     try {
-      this.#manager ??= jetstreamManager(this.#connection, {
-        checkAPI: false,
-        timeout: TIMEOUT_MS,
-        ...(this.#domain === undefined ? {} : { domain: this.#domain }),
-      });
+      this.#manager ??= this.#open();
       const manager = await this.#manager;
       const asked = ask(manager);
       // When the connection has ended first, nobody is left who waits.
@@ -67,9 +65,17 @@ export class StreamApi {
     } finally {
       clearTimeout(timer);
       this.#underWay.delete(end);
-      // Nobody may be waiting for it.
-      ended.promise.catch(() => {});
     }
+  }
+
+  /** Programs without streams do not pay for the package. */
+  async #open(): Promise<JetStreamManager> {
+    const { jetstreamManager } = await import("@nats-io/jetstream");
+    return await jetstreamManager(this.#connection, {
+      checkAPI: false,
+      timeout: TIMEOUT_MS,
+      ...(this.#domain === undefined ? {} : { domain: this.#domain }),
+    });
   }
 
   /** The connection broke, or is closed for good: whatever is under way ends. */

@@ -23,8 +23,13 @@ export function toNs(milliseconds: number): number {
 /** Settings that are not changed once a stream is there. */
 export const FIXED: readonly string[] = ["storage", "retention"];
 
-/** The settings for the server; `batched` says whether it has fast ingest. */
+/** The settings of a new stream for the server; `batched` says whether it has fast ingest. */
 export function toServer(config: StreamConfig, batched: boolean): ServerConfig {
+  return { ...changesOf(config, batched), allow_direct: true };
+}
+
+/** The settings for the server of a stream that is there: what it has beside them stays as it is. */
+export function changesOf(config: StreamConfig, batched: boolean): ServerConfig {
   const { retention, maxAgeMs, maxMessages, maxBytes, maxMessageBytes } = config;
   return {
     name: config.name,
@@ -39,7 +44,6 @@ export function toServer(config: StreamConfig, batched: boolean): ServerConfig {
     max_bytes: maxBytes || -1,
     max_msg_size: maxMessageBytes || -1,
     duplicate_window: toNs(windowOf(config)),
-    allow_direct: true,
     ...(batched && retention === "limits" ? { allow_batched: true } : {}),
   };
 }

@@ -10,25 +10,33 @@ import {
 import type { Expiring } from "../../domain/timer_wheel.ts";
 import type { PublishAck } from "../../ports/stream.ts";
 import type { NatsMessage } from "./message.ts";
+import { pause } from "./pause.ts";
 import { type ApiError, PubAcks } from "./pub_ack.ts";
 import type { Requests, Unanswered, Waiter } from "./requests.ts";
 import { streamNotFound, translateApiError } from "./stream_error.ts";
 
+/** How often a cluster is asked once more for a stream that it does not know, and after how long, in milliseconds. */
+const LOOKS = 3;
+const LOOK_MS = 300;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** The name of the stream that stores a subject. */
 type StreamOf = (subject: string) => Promise<string | undefined>;
 
-/** Publishes over `requests`; `streamOf` is asked where nobody answers. */
+/** Publishes over `requests`; `streamOf` is asked where nobody answers, once more where servers are `clustered`. */
 export class StreamPublisher {
   readonly #requests: Requests;
   readonly #streamOf: StreamOf;
+  readonly #clustered: () => boolean;
   readonly #acks = new PubAcks();
   readonly #decoder = new TextDecoder();
   readonly #lookups = new Map<string, Promise<Error>>();
 
   /** Makes a publisher. */
-  constructor(requests: Requests, streamOf: StreamOf) {
+  constructor(requests: Requests, streamOf: StreamOf, clustered: () => boolean) {
     this.#requests = requests;
     this.#streamOf = streamOf;
+    this.#clustered = clustered;
   }
 
   /** Publishes a message; see the port. */
@@ -53,37 +61,46 @@ export class StreamPublisher {
     return this.#acks.read(message.ascii ?? this.#decoder.decode(message.data));
   }
 
-  /** Why nobody took what was published to `subject`. It is found out once for all that were published together. */
-  nobody(subject: string): Promise<Error> {
+  /**
+   * Why nobody took what was published to `subject`; when that is not known after `withinMs`, the server may be looking for
+   * a leader. It is found out once for all that were published together.
+   */
+  nobody(subject: string, withinMs: number): Promise<Error> {
     let lookup = this.#lookups.get(subject);
     if (lookup === undefined) {
       lookup = this.#lookUp(subject);
       this.#lookups.set(subject, lookup);
     }
-    return lookup;
+    return new Promise((resolve) => {
+      const timer = setTimeout(
+        () => resolve(unavailable(subject, "nobody answers for streams")),
+        Math.min(Math.max(0, withinMs), MAX_TIMER_MS),
+      );
+      void lookup.then((error) => {
+        clearTimeout(timer);
+        resolve(error);
+      });
+    });
   }
 
   async #lookUp(subject: string): Promise<Error> {
     const what = `publish to ${subject}`;
     try {
-      const stream = await this.#streamOf(subject);
+      let stream = await this.#streamOf(subject);
+      // A leader that has just been elected may not have read yet what there is.
+      for (let more = this.#clustered() ? LOOKS : 0; stream === undefined && more > 0; more--) {
+        await pause(LOOK_MS);
+        stream = await this.#streamOf(subject);
+      }
       if (stream === undefined) return streamNotFound(what);
-      return new UnavailableError(
-        `Cannot ${what}: the stream ${stream} has no leader at the moment`,
-        {
-          details: { sent: true },
-        },
-      );
+      return unavailable(subject, `the stream ${stream} has no leader at the moment`);
     } catch (error) {
       if (AegisError.is(error, "JETSTREAM_DISABLED") || AegisError.is(error, "CLOSED")) {
         return error;
       }
       // A user may publish and not ask for streams: then this is all that is known.
       if (AegisError.is(error, "PERMISSION_DENIED")) return streamNotFound(what, error);
-      return new UnavailableError(`Cannot ${what}: nobody answers for streams`, {
-        cause: error,
-        details: { sent: true },
-      });
+      return unavailable(subject, "nobody answers for streams", error);
     } finally {
       this.#lookups.delete(subject);
     }
@@ -119,7 +136,8 @@ class Publish implements Waiter {
     let answer: PublishAck | ApiError;
     try {
       if (message.isNoResponders) {
-        void this.#publisher.nobody(this.subject).then(this.#reject);
+        const leftMs = this.expiresAt - performance.now();
+        void this.#publisher.nobody(this.subject, leftMs).then(this.#reject);
         return;
       }
       answer = this.#publisher.read(message);
@@ -162,6 +180,13 @@ export function unanswered(what: string, why: Unanswered, error: Error | undefin
     case "refused":
       return error!;
   }
+}
+
+function unavailable(subject: string, reason: string, cause?: unknown): UnavailableError {
+  return new UnavailableError(`Cannot publish to ${subject}: ${reason}`, {
+    cause,
+    details: { sent: true },
+  });
 }
 
 /** The error of a message that was not sent. */

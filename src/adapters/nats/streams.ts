@@ -7,10 +7,14 @@ import type { Link } from "./messaging.ts";
 import { NatsPull } from "./pull.ts";
 import type { Enlisted, PullParts } from "./pull_parts.ts";
 import { Requests } from "./requests.ts";
-import { createStreamAdmin } from "./stream_admin.ts";
+import { createStreamAdmin, hasFastIngest } from "./stream_admin.ts";
 import { StreamApi } from "./stream_api.ts";
+import { type IngestParts, NatsIngest } from "./stream_ingest.ts";
 import { StreamPublisher } from "./stream_publish.ts";
 import { readMessage, removeMessage } from "./stream_read.ts";
+
+/** How long a message of a burst may take that is published by itself, in milliseconds. */
+const SINGLE_MS = 10_000;
 
 /** Streams, and what they have to hear of. */
 export interface NatsStreams extends Streams {
@@ -30,7 +34,8 @@ export function createNatsStreams(
   const api = new StreamApi(connection, link, domain);
   const requests = new Requests(messaging, `${messaging.inbox}.s.`);
   const admin = createStreamAdmin(connection, api);
-  const publisher = new StreamPublisher(requests, admin.streamOf);
+  const clustered = (): boolean => connection.info?.cluster !== undefined;
+  const publisher = new StreamPublisher(requests, admin.streamOf, clustered);
   const enlisted = new Set<Enlisted>();
   let inboxes = 0;
   const parts: PullParts = {
@@ -38,8 +43,18 @@ export function createNatsStreams(
     api,
     requests,
     enlisted,
+    clustered,
     inbox: () => `${messaging.inbox}.c.${++inboxes}`,
     failed: link.failed,
+  };
+  const withoutIngest = new Set<string>();
+  const ingestParts: IngestParts = {
+    messaging,
+    enlisted,
+    inbox: () => `${messaging.inbox}.i.${++inboxes}`,
+    failed: link.failed,
+    publish: ({ subject, body, headers }) => publisher.publish(subject, body, headers, SINGLE_MS),
+    onUnsupported: (stream) => void withoutIngest.add(stream),
   };
   messaging.onRefused?.((subject, error) => {
     for (const one of enlisted) one.refused(subject, error);
@@ -49,12 +64,18 @@ export function createNatsStreams(
       publisher.publish(subject, body, headers, timeoutMs),
     read: (stream, sequence, filter) => readMessage(api, stream, sequence, filter),
     remove: (stream, sequence) => removeMessage(api, stream, sequence),
+    ingest(stream, options) {
+      if (!hasFastIngest(connection) || withoutIngest.has(stream)) return undefined;
+      return new NatsIngest(ingestParts, stream, options);
+    },
     pull: (stream, consumer, options) => new NatsPull(parts, stream, consumer, options),
   };
   return {
     admin,
     store,
     returned() {
+      // It may be another server, and streams may have been changed meanwhile.
+      withoutIngest.clear();
       requests.returned();
       for (const one of [...enlisted]) one.returned();
     },

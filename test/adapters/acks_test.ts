@@ -1,0 +1,198 @@
+// Acknowledgements: few are confirmed, and all of them are known to have arrived.
+
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { after, test } from "node:test";
+import { Acked } from "../../src/adapters/nats/acked.ts";
+import { Acks } from "../../src/adapters/nats/acks.ts";
+import { Requests } from "../../src/adapters/nats/requests.ts";
+import { UnavailableError } from "../../mod.ts";
+import type { Message, Messaging, SubscribeOptions } from "../../src/ports/messaging.ts";
+
+interface Sent {
+  readonly subject: string;
+  readonly body: string;
+  readonly reply: string | undefined;
+}
+
+const made: { readonly acks: Acks; readonly requests: Requests }[] = [];
+after(() => {
+  for (const { acks, requests } of made) {
+    acks.forget();
+    requests.ended("closed");
+  }
+});
+
+/** Acknowledgements over a wire that shows what is sent, and answers when it is told to. */
+function wire() {
+  const sent: Sent[] = [];
+  let inbox: SubscribeOptions | undefined;
+  const state = { connected: true, nobody: 0, pending: [] as boolean[] };
+  const messaging = {
+    get connected() {
+      return state.connected;
+    },
+    publish(subject: string, body: string, reply?: string) {
+      if (!state.connected) throw new UnavailableError("away");
+      sent.push({ subject, body, reply });
+    },
+    subscribe(_: string, options: SubscribeOptions) {
+      inbox = options;
+      return { drain: () => Promise.resolve() };
+    },
+  } as unknown as Messaging;
+  const requests = new Requests(messaging, "inbox.");
+  const acks = new Acks({
+    messaging,
+    requests,
+    onNobody: () => void state.nobody++,
+    onRefused() {},
+    onPending: (pending) => void state.pending.push(pending),
+  });
+  made.push({ acks, requests });
+  const answer = (reply: string, isNoResponders = false): void =>
+    inbox!.onMessage({ subject: reply, isNoResponders } as unknown as Message);
+  return {
+    acks,
+    requests,
+    state,
+    /** What was sent since this was asked for the last time. */
+    taken: (): Sent[] => sent.splice(0),
+    answer,
+  };
+}
+
+const replies = (sent: readonly Sent[]): string[] =>
+  sent.flatMap(({ reply }) => reply === undefined ? [] : [reply]);
+
+test("one acknowledgement at a time is confirmed, with all before it", async () => {
+  const { acks, state, taken, answer } = wire();
+  for (let i = 1; i <= 100; i++) acks.ack(i, `ack.${i}`, "+ACK");
+  let sent = taken();
+  deepStrictEqual(
+    sent.map(({ subject }) => subject),
+    Array.from({ length: 100 }, (_, i) => `ack.${i + 1}`),
+  );
+  deepStrictEqual(replies(sent), [sent[0]!.reply]);
+  answer(sent[0]!.reply!);
+  strictEqual(acks.size, 99);
+  acks.ack(101, "ack.101", "+ACK");
+  sent = taken();
+  deepStrictEqual(sent.map(({ subject }) => subject), ["ack.101"]);
+  answer(sent[0]!.reply!);
+  strictEqual(acks.size, 0);
+  deepStrictEqual(state.pending, [true, false]);
+  await acks.settled(1_000);
+});
+
+test("the last ones are confirmed a moment later, or as soon as somebody waits for that", async () => {
+  const { acks, taken, answer } = wire();
+  for (let i = 1; i <= 3; i++) acks.ack(i, `ack.${i}`, "+ACK");
+  answer(replies(taken())[0]!);
+  const settled = acks.settled(10_000);
+  const [tail] = taken();
+  strictEqual(tail?.subject, "ack.3");
+  answer(tail.reply!);
+  await settled;
+  for (let i = 4; i <= 6; i++) acks.ack(i, `ack.${i}`, "+ACK");
+  answer(replies(taken())[0]!);
+  for (const end = performance.now() + 5_000; acks.size > 0 && performance.now() < end;) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const { subject, reply } of taken()) {
+      strictEqual(subject, "ack.6");
+      answer(reply!);
+    }
+  }
+  strictEqual(acks.size, 0);
+});
+
+test("after an outage all that is not confirmed is sent again, and the last one is confirmed", () => {
+  const { acks, requests, state, taken, answer } = wire();
+  for (let i = 1; i <= 5; i++) acks.ack(i, `ack.${i}`, i === 2 ? "+TERM" : "+ACK");
+  const [old] = replies(taken());
+  state.connected = false;
+  requests.ended("broken");
+  acks.away();
+  acks.ack(6, "ack.6", "+ACK");
+  deepStrictEqual(taken(), []);
+  strictEqual(acks.size, 6);
+  state.connected = true;
+  acks.repeat();
+  const sent = taken();
+  deepStrictEqual(
+    sent.map(({ subject, body }) => `${subject} ${body}`),
+    ["ack.1 +ACK", "ack.2 +TERM", "ack.3 +ACK", "ack.4 +ACK", "ack.5 +ACK", "ack.6 +ACK"],
+  );
+  ok(replies(sent).length === 1 && sent.at(-1)?.reply !== undefined);
+  // The answer to the one before confirms nothing.
+  answer(old!);
+  strictEqual(acks.size, 6);
+  answer(sent.at(-1)!.reply!);
+  strictEqual(acks.size, 0);
+});
+
+test("while some are lost the next one confirms none of them", () => {
+  const { acks, state, taken, answer } = wire();
+  acks.ack(1, "ack.1", "+ACK");
+  answer(replies(taken())[0]!, true);
+  strictEqual(state.nobody, 1);
+  acks.ack(2, "ack.2", "+ACK");
+  deepStrictEqual(taken(), []);
+  acks.repeat();
+  const sent = taken();
+  deepStrictEqual(sent.map(({ subject }) => subject), ["ack.1", "ack.2"]);
+  answer(sent[1]!.reply!);
+  strictEqual(acks.size, 0);
+});
+
+test("each nak is confirmed by itself, with what is left of its delay when it is repeated", () => {
+  const { acks, requests, state, taken, answer } = wire();
+  acks.nak(1, "ack.1", 0);
+  acks.nak(2, "ack.2", 90 * 86_400_000 * 10);
+  const sent = taken();
+  deepStrictEqual(sent.map(({ body }) => body), ["-NAK", '-NAK {"delay":77760000000000000}']);
+  answer(sent[0]!.reply!);
+  strictEqual(acks.size, 1);
+  state.connected = false;
+  requests.ended("broken");
+  acks.away();
+  state.connected = true;
+  acks.repeat();
+  const [again] = taken();
+  const delay = Number(/"delay":(\d+)}/.exec(again!.body)?.[1]);
+  ok(delay <= 77_760_000_000_000_000 && delay > 77_759_000_000_000_000, again!.body);
+});
+
+test("a message that comes again too early has its nak again, one that is due is delivered", () => {
+  const { acks, taken, answer } = wire();
+  acks.nak(1, "ack.1", 60_000);
+  acks.nak(2, "ack.2", 0);
+  taken();
+  strictEqual(acks.isEarly(1, "ack.1.again"), true);
+  const [again] = taken();
+  strictEqual(again?.subject, "ack.1.again");
+  strictEqual(acks.isEarly(2, "ack.2.again"), false);
+  strictEqual(acks.isEarly(3, "ack.3"), false);
+  answer(again.reply!);
+  strictEqual(acks.size, 0);
+});
+
+test("what is forgotten is neither repeated nor waited for", async () => {
+  const { acks, taken } = wire();
+  acks.ack(1, "ack.1", "+ACK");
+  acks.nak(2, "ack.2", 0);
+  const settled = acks.settled(10_000);
+  acks.forget();
+  await settled;
+  taken();
+  acks.repeat();
+  deepStrictEqual(taken(), []);
+  strictEqual(acks.has(1), false);
+});
+
+test("some thousands of acknowledged messages are remembered, and all that are not confirmed", () => {
+  const acked = new Acked();
+  for (let i = 1; i <= 20_000; i++) acked.add(i, 0);
+  ok(acked.has(20_000) && acked.has(20_000 - 4_000) && !acked.has(1));
+  for (let i = 1; i <= 20_000; i++) acked.add(100_000 + i, i - 1);
+  ok(acked.has(100_001));
+});
