@@ -40,8 +40,8 @@ async function request({ connection }: Opened, subject: string): Promise<Record<
 }
 
 /** The name of the server that leads the consumer, or the stream. */
-async function leader(opened: Opened, of: "CONSUMER" | "STREAM"): Promise<string | undefined> {
-  const subject = `$JS.API.${of}.INFO.${of === "STREAM" ? "S" : "S.C"}`;
+async function leader(opened: Opened, kind: "CONSUMER" | "STREAM"): Promise<string | undefined> {
+  const subject = `$JS.API.${kind}.INFO.${kind === "STREAM" ? "S" : "S.C"}`;
   try {
     const { cluster } = await request(opened, subject) as { cluster?: { leader?: string } };
     return cluster?.leader;
@@ -58,16 +58,16 @@ test("leaders that step down are followed, without a message that is lost or dou
   await make(other.streams, { replicas: REPLICAS }, { ackWaitMs: 2_000 });
   const taken = take(opened.streams, 20);
   let stored = 0;
-  for (const  of of["CONSUMER", "STREAM", "CONSUMER", "STREAM"] as const) {
+  for (const kind of ["CONSUMER", "STREAM", "CONSUMER", "STREAM"] as const) {
     const putting = putAll(other.streams, stored, 200);
     await until("some are delivered", () => taken.counts.size > stored + 20);
-    const before = await leader(other, of);
-    await request(other, `$JS.API.${of}.LEADER.STEPDOWN.${of === "STREAM" ? "S" : "S.C"}`);
+    const before = await leader(other, kind);
+    await request(other, `$JS.API.${kind}.LEADER.STEPDOWN.${kind === "STREAM" ? "S" : "S.C"}`);
     await putting;
     stored += 200;
     await delivered(taken, stored, 30_000);
     await until("there is another leader", async () => {
-      const now = await leader(other, of);
+      const now = await leader(other, kind);
       return now !== undefined && now !== "" && now !== before;
     });
   }
@@ -87,10 +87,10 @@ test("a server that is killed takes no message with it, whoever led the consumer
   await make(other.streams, { replicas: REPLICAS }, { ackWaitMs: 2_000 });
   const taken = take(opened.streams, 20);
   let stored = 0;
-  for (const  of of["CONSUMER", "STREAM"] as const) {
+  for (const kind of ["CONSUMER", "STREAM"] as const) {
     const putting = putAll(other.streams, stored, 300);
     await until("some are delivered", () => taken.counts.size > stored + 20, 30_000);
-    const name = await leader(other, of);
+    const name = await leader(other, kind);
     const server = cluster.servers.find((server) => server.name === name)!;
     await server.kill();
     await putting;

@@ -1,6 +1,5 @@
 // Requests: messages that get one answer each, over one inbox and one timer for all of a connection.
 
-import { AegisError, ClosedError } from "../../domain/error.ts";
 import { type Expiring, TimerWheel, WHEEL_TICK_MS } from "../../domain/timer_wheel.ts";
 import type { Messaging, Subscription } from "../../ports/messaging.ts";
 import type { NatsMessage } from "./message.ts";
@@ -70,7 +69,8 @@ export class Requests {
   ): void {
     const slot = waiter.slot = this.#free.pop() ?? this.#slots++;
     try {
-      this.#open();
+      // Where nothing can be sent that is said by whoever sends, and of this message.
+      if (this.#messaging.connected) this.#open();
       this.#messaging.publish(waiter.subject, body, this.#prefix + slot, headers);
     } catch (error) {
       this.#free.push(slot);
@@ -87,12 +87,11 @@ export class Requests {
 
   /** The connection is there again: what this user was not allowed to receive it may be now. */
   returned(): void {
-    if (!AegisError.is(this.#inboxError, "CLOSED")) this.#inboxError = undefined;
+    this.#inboxError = undefined;
   }
 
   /** The connection broke, or is closed for good: no answer comes any more. */
   ended(why: "broken" | "closed"): void {
-    if (why === "closed") this.#inboxError = new ClosedError("the bus is closed");
     for (const waiter of this.#wheel.entries()) this.#fail(waiter, why, undefined);
   }
 
