@@ -98,14 +98,15 @@ export function deadLetterHeaders(
   facts: DeadLetterFacts,
   bodyElsewhere: boolean,
 ): Record<string, string> {
-  const all: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    // Whoever copies a dead letter by hand to where it came from copies these along.
-    if (name === ORIGINAL_ID || name === BODY_ELSEWHERE || name === REPLAY_HEADER) continue;
-    // What the server was told when the message was published it must not be told of the dead letter.
-    if (name === ID) all[ORIGINAL_ID] = value;
-    else all[isForServer(name) ? `${INERT}${name}` : name] = value;
-  }
+  // Whoever copies a dead letter by hand to where it came from copies these along.
+  const dropped = [ORIGINAL_ID, BODY_ELSEWHERE, REPLAY_HEADER];
+  const all: Record<string, string> = Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !dropped.includes(name)).map(([name, value]) => [
+      // What the server was told when the message was published it must not be told of the dead letter.
+      name === ID ? ORIGINAL_ID : isForServer(name) ? `${INERT}${name}` : name,
+      value,
+    ]),
+  );
   // Two instances may give the same message up at the same time, or one may not hear that it is stored and try again.
   // A stream that was removed and made again has the same sequences for other messages, at other times.
   all[ID] = `dead:${facts.handler}:${facts.stream}:${facts.sequence}:${facts.storedAt}`;
