@@ -186,7 +186,7 @@ test("what is forgotten is neither repeated nor waited for", async () => {
   taken();
   acks.repeat();
   deepStrictEqual(taken(), []);
-  strictEqual(acks.has(1), false);
+  strictEqual(acks.has({ sequence: 1, storedAt: 0 }), false);
 });
 
 test("some thousands of acknowledged messages are remembered, and all that are not confirmed", () => {
@@ -195,4 +195,18 @@ test("some thousands of acknowledged messages are remembered, and all that are n
   ok(acked.has(20_000) && acked.has(20_000 - 4_000) && !acked.has(1));
   for (let i = 1; i <= 20_000; i++) acked.add(100_000 + i, i - 1);
   ok(acked.has(100_001));
+});
+
+test("a message of an acknowledged sequence that was stored later than all of them is another one", () => {
+  const { acks } = wire();
+  const subject = (sequence: number, ms: number) =>
+    `$JS.ACK.EVENTS.c1.1.${sequence}.${sequence}.${ms}000000.0`;
+  for (let i = 1; i <= 10; i++) acks.ack(i, subject(i, 1_700_000_000_000 + i), "+ACK");
+  // Again the same one, and one that was not acknowledged.
+  strictEqual(acks.has({ sequence: 4, storedAt: 1_700_000_000_004 }), true);
+  strictEqual(acks.has({ sequence: 11, storedAt: 1_700_000_000_011 }), false);
+  // The stream was removed and made again: its fourth message has come now.
+  strictEqual(acks.has({ sequence: 4, storedAt: 1_700_000_000_500 }), false);
+  strictEqual(acks.has({ sequence: 5, storedAt: 1_700_000_000_005 }), false);
+  strictEqual(acks.size, 0);
 });

@@ -2,6 +2,8 @@
 
 import { flatCopy } from "../../domain/flat.ts";
 import type { Messaging } from "../../ports/messaging.ts";
+import type { Delivery } from "../../ports/stream.ts";
+import { storedAt } from "./ack_subject.ts";
 import { Acked } from "./acked.ts";
 import { Confirmation, type Confirming } from "./confirmation.ts";
 import type { NatsMessage } from "./message.ts";
@@ -43,6 +45,9 @@ const NS_OF_A_MS = "000000";
 export class Acks implements Confirming {
   readonly #parts: AcksParts;
   readonly #acked = new Acked();
+  /** The highest sequence that was acknowledged, and on which subject, which says when it was stored. */
+  #highest = 0;
+  #highestSubject = "";
   /** What is confirmed when the marker is answered: it is the last of them. */
   #covered: Word[] = [];
   /** What was sent after the marker. */
@@ -70,6 +75,10 @@ export class Acks implements Confirming {
   ack(sequence: number, subject: string, body: string): void {
     const { connected } = this.#parts.messaging;
     this.#acked.add(sequence, this.#covered.length + this.#open.length);
+    if (sequence >= this.#highest) {
+      this.#highest = sequence;
+      this.#highestSubject = subject;
+    }
     this.#open.push({ sequence, subject: connected ? subject : flatCopy(subject), body });
     this.#began();
     if (!connected) this.#lost = true;
@@ -98,9 +107,16 @@ export class Acks implements Confirming {
     }
   }
 
-  /** Whether a message was acknowledged here lately. */
-  has(sequence: number): boolean {
-    return this.#acked.has(sequence);
+  /**
+   * Whether a message was acknowledged here lately. One of the same sequence that was stored later than everything which
+   * was acknowledged is of a stream that was removed and made again: then all of that is forgotten.
+   */
+  has(delivery: Pick<Delivery, "sequence" | "storedAt">): boolean {
+    if (!this.#acked.has(delivery.sequence)) return false;
+    // Not the other way round: what says no time says nothing.
+    if (!(delivery.storedAt > storedAt(this.#highestSubject))) return true;
+    this.forget();
+    return false;
   }
 
   /** Whether a message that comes again was to come later: then the broker had not heard of that, and is told again. */
@@ -135,6 +151,8 @@ export class Acks implements Confirming {
   /** The consumer is not there any more, or is another one: it has not delivered what is acknowledged here. */
   forget(): void {
     this.#acked.clear();
+    this.#highest = 0;
+    this.#highestSubject = "";
     this.#covered = [];
     this.#open = [];
     this.#marker = undefined;

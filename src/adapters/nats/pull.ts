@@ -126,7 +126,7 @@ export class NatsPull implements Pull, Enlisted {
     const { sequence, attempt } = fields;
     const delivery = new NatsDelivery(message, subject, sequence, attempt, this.#acks);
     if (this.#held.length > 0) this.#held.push(delivery);
-    else if (this.#acks.has(sequence)) this.#again(delivery);
+    else if (this.#acks.has(delivery)) this.#again(delivery);
     else if (attempt === 1 || !this.#acks.isEarly(sequence, subject)) this.#deliver(delivery);
     // What is asked for while there is still much to come waits a little, so that it goes out as one request.
     if (this.#asked - channel.sent >= channel.sent) this.#fillSoon();
@@ -157,7 +157,7 @@ export class NatsPull implements Pull, Enlisted {
     if (found === "gone") return this.#gone();
     if (found === "other") this.#acks.forget();
     for (const delivery of this.#held.splice(0)) {
-      if (this.#acks.has(delivery.sequence)) delivery.ack();
+      if (this.#acks.has(delivery)) delivery.ack();
       else this.#deliver(delivery);
     }
     // In place of those that were not handed over others are wanted.
