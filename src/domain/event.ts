@@ -10,6 +10,7 @@ import {
   quote,
   quoteOrNull,
 } from "./envelope.ts";
+import { flatCopy } from "./flat.ts";
 import { assertShape } from "./shape.ts";
 
 /** What happened, as the wire has it. */
@@ -31,13 +32,33 @@ const DEFAULT_VERSION = "1.0";
 export function eventJson(event: EventMessage, payloadJson: string): string {
   return `{"message_id":${quote(event.messageId)},"trace_id":${
     quote(event.traceId)
-  },"correlation_id":${
-    quoteOrNull(event.correlationId)
-  },"timestamp":"${event.timestamp}","source":${quoteOrNull(event.source)},"target":${
-    quoteOrNull(event.target)
-  },"domain":${quoteOrNull(event.domain)},"event_type":${
-    quoteOrNull(event.eventType)
-  },"payload":${payloadJson},"version":"${event.version}"}`;
+  },"correlation_id":${quoteOrNull(event.correlationId)},"timestamp":"${event.timestamp}${
+    middleOf(event)
+  }${payloadJson},"version":"${event.version}"}`;
+}
+
+/** What lies between time stamp and payload: the same for all events of a type and a publisher. */
+interface Middle extends Pick<EventMessage, "source" | "target" | "domain" | "eventType"> {
+  readonly json: string;
+}
+
+let middle: Middle | undefined;
+
+/**
+ * The middle of an event, put together once for those that follow one another. Runtimes put strings together by pointing
+ * to the pieces, which an event keeps until it is stored: the fewer there are, the less there is to keep and to collect.
+ */
+function middleOf({ source, target, domain, eventType }: EventMessage): string {
+  if (
+    middle?.eventType !== eventType || middle.domain !== domain || middle.source !== source ||
+    middle.target !== target
+  ) {
+    const json = `","source":${quoteOrNull(source)},"target":${quoteOrNull(target)},"domain":${
+      quoteOrNull(domain)
+    },"event_type":${quoteOrNull(eventType)},"payload":`;
+    middle = { source, target, domain, eventType, json: flatCopy(json) };
+  }
+  return middle.json;
 }
 
 /** The event as the object that a codec encodes. */

@@ -66,7 +66,7 @@ const replies = (sent: readonly Sent[]): string[] =>
 
 test("one acknowledgement at a time is confirmed, with all before it", async () => {
   const { acks, state, taken, answer } = wire();
-  for (let i = 1; i <= 100; i++) acks.ack(i, `ack.${i}`, "+ACK");
+  for (let i = 1; i <= 100; i++) acks.ack(i, `ack.${i}`, "+ACK", 0);
   let sent = taken();
   deepStrictEqual(
     sent.map(({ subject }) => subject),
@@ -75,7 +75,7 @@ test("one acknowledgement at a time is confirmed, with all before it", async () 
   deepStrictEqual(replies(sent), [sent[0]!.reply]);
   answer(sent[0]!.reply!);
   strictEqual(acks.size, 99);
-  acks.ack(101, "ack.101", "+ACK");
+  acks.ack(101, "ack.101", "+ACK", 0);
   sent = taken();
   deepStrictEqual(sent.map(({ subject }) => subject), ["ack.101"]);
   answer(sent[0]!.reply!);
@@ -86,14 +86,14 @@ test("one acknowledgement at a time is confirmed, with all before it", async () 
 
 test("the last ones are confirmed a moment later, or as soon as somebody waits for that", async () => {
   const { acks, taken, answer } = wire();
-  for (let i = 1; i <= 3; i++) acks.ack(i, `ack.${i}`, "+ACK");
+  for (let i = 1; i <= 3; i++) acks.ack(i, `ack.${i}`, "+ACK", 0);
   answer(replies(taken())[0]!);
   const settled = acks.settled(10_000);
   const [tail] = taken();
   strictEqual(tail?.subject, "ack.3");
   answer(tail.reply!);
   await settled;
-  for (let i = 4; i <= 6; i++) acks.ack(i, `ack.${i}`, "+ACK");
+  for (let i = 4; i <= 6; i++) acks.ack(i, `ack.${i}`, "+ACK", 0);
   answer(replies(taken())[0]!);
   for (const end = performance.now() + 5_000; acks.size > 0 && performance.now() < end;) {
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -107,12 +107,12 @@ test("the last ones are confirmed a moment later, or as soon as somebody waits f
 
 test("after an outage all that is not confirmed is sent again, and the last one is confirmed", () => {
   const { acks, requests, state, taken, answer } = wire();
-  for (let i = 1; i <= 5; i++) acks.ack(i, `ack.${i}`, i === 2 ? "+TERM" : "+ACK");
+  for (let i = 1; i <= 5; i++) acks.ack(i, `ack.${i}`, i === 2 ? "+TERM" : "+ACK", 0);
   const [old] = replies(taken());
   state.connected = false;
   requests.ended("broken");
   acks.away();
-  acks.ack(6, "ack.6", "+ACK");
+  acks.ack(6, "ack.6", "+ACK", 0);
   deepStrictEqual(taken(), []);
   strictEqual(acks.size, 6);
   state.connected = true;
@@ -132,10 +132,10 @@ test("after an outage all that is not confirmed is sent again, and the last one 
 
 test("while some are lost the next one confirms none of them", () => {
   const { acks, state, taken, answer } = wire();
-  acks.ack(1, "ack.1", "+ACK");
+  acks.ack(1, "ack.1", "+ACK", 0);
   answer(replies(taken())[0]!, true);
   strictEqual(state.nobody, 1);
-  acks.ack(2, "ack.2", "+ACK");
+  acks.ack(2, "ack.2", "+ACK", 0);
   deepStrictEqual(taken(), []);
   acks.repeat();
   const sent = taken();
@@ -178,7 +178,7 @@ test("a message that comes again too early has its nak again, one that is due is
 
 test("what is forgotten is neither repeated nor waited for", async () => {
   const { acks, taken } = wire();
-  acks.ack(1, "ack.1", "+ACK");
+  acks.ack(1, "ack.1", "+ACK", 0);
   acks.nak(2, "ack.2", 0);
   const settled = acks.settled(10_000);
   acks.forget();
@@ -201,7 +201,9 @@ test("a message of an acknowledged sequence that was stored later than all of th
   const { acks } = wire();
   const subject = (sequence: number, ms: number) =>
     `$JS.ACK.EVENTS.c1.1.${sequence}.${sequence}.${ms}000000.0`;
-  for (let i = 1; i <= 10; i++) acks.ack(i, subject(i, 1_700_000_000_000 + i), "+ACK");
+  for (let i = 1; i <= 10; i++) {
+    acks.ack(i, subject(i, 1_700_000_000_000 + i), "+ACK", 1_700_000_000_000 + i);
+  }
   // Again the same one, and one that was not acknowledged.
   strictEqual(acks.has({ sequence: 4, storedAt: 1_700_000_000_004 }), true);
   strictEqual(acks.has({ sequence: 11, storedAt: 1_700_000_000_011 }), false);

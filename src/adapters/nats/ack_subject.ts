@@ -8,6 +8,8 @@ export interface AckFields {
   readonly sequence: number;
   /** How often it has been delivered, this time included. */
   readonly attempt: number;
+  /** When the message was stored, in milliseconds since the epoch. */
+  readonly storedAt: number;
 }
 
 const BEGINNING = "$JS.ACK.";
@@ -47,7 +49,13 @@ export class AckSubjects {
     for (; code >= ZERO && code <= NINE; code = subject.charCodeAt(++at)) {
       sequence = sequence * 10 + (code - ZERO);
     }
-    return code === DOT ? { sequence, attempt } : undefined;
+    if (code !== DOT) return undefined;
+    const from = subject.indexOf(".", at + 1) + 1;
+    const end = subject.indexOf(".", from) - DIGITS_BELOW_MS;
+    let storedAt = 0;
+    // The nanoseconds are more than a number holds exactly.
+    for (at = from; at < end; at++) storedAt = storedAt * 10 + (subject.charCodeAt(at) - ZERO);
+    return { sequence, attempt, storedAt };
   }
 
   #learn(subject: string): boolean {
@@ -57,13 +65,6 @@ export class AckSubjects {
     this.#prefix = flatCopy(subject.slice(0, at));
     return true;
   }
-}
-
-/** When the message was stored, in milliseconds since the epoch, by the subject of a delivery. */
-export function storedAt(subject: string): number {
-  const time = subject.slice(deliveredAt(subject)).split(".")[3] ?? "";
-  // The nanoseconds are more than a number holds exactly.
-  return Number(time.slice(0, -DIGITS_BELOW_MS));
 }
 
 /** The place of the token that says how often a message was delivered, or -1. */

@@ -3,7 +3,6 @@
 import { flatCopy } from "../../domain/flat.ts";
 import type { Messaging } from "../../ports/messaging.ts";
 import type { Delivery } from "../../ports/stream.ts";
-import { storedAt } from "./ack_subject.ts";
 import { Acked } from "./acked.ts";
 import { Confirmation, type Confirming } from "./confirmation.ts";
 import type { NatsMessage } from "./message.ts";
@@ -45,9 +44,8 @@ const NS_OF_A_MS = "000000";
 export class Acks implements Confirming {
   readonly #parts: AcksParts;
   readonly #acked = new Acked();
-  /** The highest sequence that was acknowledged, and on which subject, which says when it was stored. */
-  #highest = 0;
-  #highestSubject = "";
+  /** When the latest of them was stored, in milliseconds since the epoch. */
+  #latest = 0;
   /** What is confirmed when the marker is answered: it is the last of them. */
   #covered: Word[] = [];
   /** What was sent after the marker. */
@@ -72,13 +70,10 @@ export class Acks implements Confirming {
   }
 
   /** It is done, or never to be done: `body` says which. */
-  ack(sequence: number, subject: string, body: string): void {
+  ack(sequence: number, subject: string, body: string, storedAt: number): void {
     const { connected } = this.#parts.messaging;
     this.#acked.add(sequence, this.#covered.length + this.#open.length);
-    if (sequence >= this.#highest) {
-      this.#highest = sequence;
-      this.#highestSubject = subject;
-    }
+    if (storedAt > this.#latest) this.#latest = storedAt;
     this.#open.push({ sequence, subject: connected ? subject : flatCopy(subject), body });
     this.#began();
     if (!connected) this.#lost = true;
@@ -113,8 +108,7 @@ export class Acks implements Confirming {
    */
   has(delivery: Pick<Delivery, "sequence" | "storedAt">): boolean {
     if (!this.#acked.has(delivery.sequence)) return false;
-    // Not the other way round: what says no time says nothing.
-    if (!(delivery.storedAt > storedAt(this.#highestSubject))) return true;
+    if (delivery.storedAt <= this.#latest) return true;
     this.forget();
     return false;
   }
@@ -151,8 +145,7 @@ export class Acks implements Confirming {
   /** The consumer is not there any more, or is another one: it has not delivered what is acknowledged here. */
   forget(): void {
     this.#acked.clear();
-    this.#highest = 0;
-    this.#highestSubject = "";
+    this.#latest = 0;
     this.#covered = [];
     this.#open = [];
     this.#marker = undefined;

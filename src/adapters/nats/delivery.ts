@@ -1,7 +1,7 @@
 // A delivery of a consumer, and the one word that it may have.
 
 import type { Delivery } from "../../ports/stream.ts";
-import { storedAt } from "./ack_subject.ts";
+import type { AckFields } from "./ack_subject.ts";
 import type { Acks } from "./acks.ts";
 import type { NatsMessage } from "./message.ts";
 
@@ -10,6 +10,7 @@ export class NatsDelivery implements Delivery {
   readonly message: NatsMessage;
   readonly sequence: number;
   readonly attempt: number;
+  readonly storedAt: number;
   readonly #subject: string;
   readonly #acks: Acks;
   #settled = false;
@@ -18,25 +19,21 @@ export class NatsDelivery implements Delivery {
   constructor(
     message: NatsMessage,
     subject: string,
-    sequence: number,
-    attempt: number,
+    { sequence, attempt, storedAt }: AckFields,
     acks: Acks,
   ) {
     this.message = message;
     this.sequence = sequence;
     this.attempt = attempt;
+    this.storedAt = storedAt;
     this.#subject = subject;
     this.#acks = acks;
-  }
-
-  get storedAt(): number {
-    return storedAt(this.#subject);
   }
 
   ack(): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#acks.ack(this.sequence, this.#subject, "+ACK");
+    this.#acks.ack(this.sequence, this.#subject, "+ACK", this.storedAt);
   }
 
   nak(delayMs: number): void {
@@ -52,6 +49,6 @@ export class NatsDelivery implements Delivery {
   term(): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#acks.ack(this.sequence, this.#subject, "+TERM");
+    this.#acks.ack(this.sequence, this.#subject, "+TERM", this.storedAt);
   }
 }

@@ -4,6 +4,7 @@ import { createInbox, headers as natsHeaders, type NatsConnection } from "@nats-
 import { ClosedError, SerializationError, UnavailableError } from "../../domain/error.ts";
 import { assertSubject } from "../../domain/subject.ts";
 import type { Messaging, SubscribeOptions, Subscription } from "../../ports/messaging.ts";
+import { isAckSubject } from "./ack_subject.ts";
 import { translateNatsError } from "./error.ts";
 import { type NatsMessage, Reads } from "./message.ts";
 import { settledWithin } from "./settled.ts";
@@ -52,7 +53,8 @@ export function createNatsMessaging(
           `Cannot publish to ${subject}: the bus is away and reconnecting`,
         );
       }
-      assertSubject(subject, reply, "publish");
+      // What acknowledgements go to the server has given.
+      if (!isAckSubject(subject)) assertSubject(subject, reply, "publish");
       const block = headers === undefined ? undefined : headerBlock(headers);
       assertFits(subject, body, block, maxPayload());
       send(connection, writer, subject, reply, block, body, headers);

@@ -124,7 +124,7 @@ export class NatsPull implements Pull, Enlisted {
     const fields = this.#subjects.read(subject);
     if (fields === undefined || this.#closed) return;
     const { sequence, attempt } = fields;
-    const delivery = new NatsDelivery(message, subject, sequence, attempt, this.#acks);
+    const delivery = new NatsDelivery(message, subject, fields, this.#acks);
     if (this.#held.length > 0) this.#held.push(delivery);
     else if (this.#acks.has(delivery)) this.#again(delivery);
     else if (attempt === 1 || !this.#acks.isEarly(sequence, subject)) this.#deliver(delivery);
