@@ -335,3 +335,35 @@ bothStreams("an id of a dead letter that is none is refused by its name", async 
     ok(error instanceof TypeError && error.message.includes("id of a dead letter"), String(error));
   }
 });
+
+bothStreams(
+  "an event that comes again and again without a word is handled all the same, and no note of it stays",
+  async (buses) => {
+    const { admin, store } = await buses.streams();
+    const client = createClient({ bus: buses.client });
+    const handler = (run: (attempt: number) => void) =>
+      on("order.*", { retry: false }, (_event, ctx) => run(ctx.attempt));
+    await (await buses.serve("billing", [handler(() => {})])).stop();
+    await client.publish("order.created");
+    let deliveries = 0;
+    const pull = store.pull("EVENTS", "billing=order=+", {
+      onDelivery: (delivery) => {
+        deliveries++;
+        delivery.nak(0);
+      },
+      onGone() {},
+      onHealth() {},
+    });
+    for (let n = 1; n <= 3; n++) {
+      pull.ask(1);
+      await until(() => deliveries === n);
+    }
+    await pull.close();
+    await pull.settled(2_000);
+    const attempts: number[] = [];
+    await buses.serve("billing", [handler((attempt) => void attempts.push(attempt))]);
+    await until(() => attempts.length === 1);
+    deepStrictEqual(attempts, [4]);
+    await until(async () => (await admin.stream("DEAD_LETTERS"))?.messages === 0);
+  },
+);
