@@ -19,7 +19,7 @@ import {
 } from "../../mod.ts";
 import { createMemoryTransport, memoryBroker } from "../../src/adapters/memory/transport.ts";
 import { createNatsTransport } from "../../src/adapters/nats/transport.ts";
-import type { Streams } from "../../src/ports/stream.ts";
+import type { StreamConfig, Streams } from "../../src/ports/stream.ts";
 import { type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
 
 /** One line of a log. */
@@ -230,4 +230,22 @@ export async function ask(
 /** The JSON of a request as any client may write it. */
 export function requestText(method: string, params: unknown = {}, more: object = {}): string {
   return JSON.stringify({ method, params, timeout: 2, ...more });
+}
+
+/** The settings of a stream that somebody else has made. */
+export function foreignStream(name: string, ...subjects: readonly string[]): StreamConfig {
+  return {
+    name,
+    description: "",
+    subjects,
+    retention: "limits",
+    storage: "file",
+    replicas: 1,
+    discard: "old",
+    maxAgeMs: 0,
+    maxMessages: 0,
+    maxBytes: 0,
+    maxMessageBytes: 0,
+    duplicateWindowMs: 120_000,
+  };
 }

@@ -9,27 +9,10 @@ import {
   ensureTopology,
   on,
   type ServiceOptions,
-  type StreamConfig,
 } from "../../mod.ts";
-import { bothStreams, errorOf } from "./buses.ts";
+import { bothStreams, errorOf, foreignStream } from "./buses.ts";
 
 const nothing = () => {};
-
-/** A stream of events that somebody else has made. */
-const FOREIGN: StreamConfig = {
-  name: "ALL_EVENTS",
-  description: "",
-  subjects: ["events.>"],
-  retention: "limits",
-  storage: "file",
-  replicas: 1,
-  discard: "old",
-  maxAgeMs: 0,
-  maxMessages: 0,
-  maxBytes: 0,
-  maxMessageBytes: 0,
-  duplicateWindowMs: 120_000,
-};
 
 /** Starts a service and stops it. */
 async function deploy(
@@ -144,7 +127,7 @@ bothStreams(
 
 bothStreams("somebody else's stream of the same subjects is used as it is", async (buses) => {
   const { admin } = await buses.streams();
-  await admin.createStream(FOREIGN);
+  await admin.createStream(foreignStream("ALL_EVENTS", "events.>"));
   await buses.serve("billing", [on("order.*", nothing)]);
   const { stream } = await createClient({ bus: buses.client }).publish("order.created");
   strictEqual(stream, "ALL_EVENTS");
@@ -164,7 +147,7 @@ bothStreams(
   "a stream that has a part of the subjects of events is a conflict, and not taken for the whole",
   async (buses) => {
     const { admin } = await buses.streams();
-    await admin.createStream({ ...FOREIGN, name: "ORDERS", subjects: ["events.order.>"] });
+    await admin.createStream(foreignStream("ORDERS", "events.order.>"));
     const service = createService("billing", {
       bus: buses.client,
       handlers: [on("payment.*", nothing)],
