@@ -11,7 +11,7 @@ import {
   on,
   RpcError,
 } from "../../mod.ts";
-import { bothStreams, errorOf, foreignStream, until } from "./buses.ts";
+import { bothStreams, errorOf, until } from "./buses.ts";
 
 const QUICK = { attempts: 3, initialDelayMs: 20, factor: 1, jitter: 0 };
 
