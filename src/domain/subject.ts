@@ -82,27 +82,38 @@ function byteLength(text: string): number {
 
 /** Checks the name of a service. @throws {TypeError} when it is none. */
 export function assertServiceName(name: unknown): asserts name is string {
-  if (typeof name !== "string" || !NAME.test(name)) {
-    throw new TypeError(
-      `Cannot use ${
-        show(name)
-      } as the name of a service: it must begin with a letter and hold letters, digits, "_" and "-" alone, at most ${MAX_NAME} in all`,
-    );
-  }
-  if (RESERVED.includes(name)) {
+  assertName(name, "service");
+  if (!isServiceName(name)) {
     throw new TypeError(`Cannot use "${name}" as the name of a service: the protocol reserves it`);
   }
 }
 
 /** Checks the name of a method. @throws {TypeError} when it is none. */
 export function assertMethodName(name: unknown): asserts name is string {
-  if (typeof name !== "string" || !NAME.test(name)) {
-    throw new TypeError(
-      `Cannot use ${
-        show(name)
-      } as the name of a method: it must begin with a letter and hold letters, digits, "_" and "-" alone, at most ${MAX_NAME} in all`,
-    );
-  }
+  assertName(name, "method");
+}
+
+/** Checks the name of what is one token of a subject. @throws {TypeError} when it is none. */
+export function assertName(
+  name: unknown,
+  what: "service" | "method" | "command",
+): asserts name is string {
+  if (isName(name)) return;
+  throw new TypeError(
+    `Cannot use ${
+      show(name)
+    } as the name of a ${what}: it must begin with a letter and hold letters, digits, "_" and "-" alone, at most ${MAX_NAME} in all`,
+  );
+}
+
+/** Whether a value can be the name of a method or a command. */
+export function isName(name: unknown): name is string {
+  return typeof name === "string" && NAME.test(name);
+}
+
+/** Whether a value can be the name of a service: a name that the protocol does not use itself. */
+export function isServiceName(name: unknown): name is string {
+  return isName(name) && !RESERVED.includes(name);
 }
 
 /** Checks the id of an instance. @throws {TypeError} when it is none. */
