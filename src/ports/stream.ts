@@ -25,12 +25,18 @@ export interface StreamConfig {
   readonly maxAgeMs: number;
   /** How many messages are kept. */
   readonly maxMessages: number;
+  /** How many of one subject are kept: the oldest of it gives way, whatever `discard` says. */
+  readonly maxMessagesPerSubject: number;
   /** How many bytes all messages take together. */
   readonly maxBytes: number;
   /** How large one message may be, in bytes. */
   readonly maxMessageBytes: number;
   /** For how long the id of a message is remembered, in milliseconds: a second one with it is not stored. */
   readonly duplicateWindowMs: number;
+  /** Whether it is a KV bucket: no message is removed by its sequence, and one may take the place of all of its subject. It cannot be taken back. */
+  readonly bucket: boolean;
+  /** Whether it takes messages for later, see {@linkcode StreamStore.publishLater}; false where the broker has none. It cannot be taken back, nor go with `discard: "new"`. */
+  readonly schedules: boolean;
 }
 
 /** A stream as it is. */
@@ -61,7 +67,7 @@ export interface ConsumerConfig {
   readonly from: DeliverFrom;
   /** For how long a delivered message may go without a word before it is delivered again, in milliseconds. */
   readonly ackWaitMs: number;
-  /** How many delivered messages may be without an acknowledgement; no more is delivered until some have theirs. */
+  /** How many delivered messages may be without an acknowledgement; no more is delivered until some have theirs. 0 is any number. */
   readonly maxAckPending: number;
   /** After how long without anybody who pulls it is removed, in milliseconds; 0 is never. */
   readonly inactiveThresholdMs: number;
@@ -116,12 +122,17 @@ export interface Delivery {
   readonly attempt: number;
   /** When it was stored, in milliseconds since the epoch on the broker's clock. */
   readonly storedAt: number;
+  /** How many messages its consumer had still to deliver for the first time when this one was sent. */
+  readonly pending: number;
   /** It is done. */
   ack(): void;
   /** Deliver it again, after `delayMs` milliseconds. */
   nak(delayMs: number): void;
-  /** It is still in work: its ack wait begins anew. While the broker is away this does nothing. */
-  working(): void;
+  /**
+   * It is still in work: its ack wait begins anew. While the broker is away this does nothing. With `onHeard` the broker is
+   * asked to confirm it, and that is called when it has; it may never be.
+   */
+  working(onHeard?: () => void): void;
   /** Never deliver it again, though it was not done. */
   term(): void;
 }
@@ -176,6 +187,8 @@ export interface StreamAdmin {
   putConsumer(stream: string, config: ConsumerConfig): Promise<void>;
   /** Removes a consumer; false when there was none. */
   deleteConsumer(stream: string, name: string): Promise<boolean>;
+  /** The names of all consumers of a stream; none when it is not there. */
+  consumers(stream: string): Promise<readonly string[]>;
 }
 
 /** What becomes of a burst. What a listener throws is logged. */
@@ -202,12 +215,14 @@ export interface Ingest {
 export interface StreamStore {
   /**
    * Publishes a message; resolves when a stream has stored it. The header `Nats-Msg-Id` is the id by which a second
-   * one is known. It goes out with the other messages of the tick. Asks once: who hears nothing may ask again with the id.
+   * one is known, and `Nats-Expected-Last-Subject-Sequence` the sequence that the last message of this subject must have, 0
+   * for none. It goes out with the other messages of the tick. Asks once: who hears nothing may ask again with the id.
    *
    * @throws {UnavailableError} when the broker is away (`details.sent` is false), or went away meanwhile, or the stream
    * has no leader at the moment (true: it may be stored).
    * @throws {TimeoutError} when nothing was heard within `timeoutMs`: it may be stored.
    * @throws {QueueFullError} when the stream is full and refuses what is new.
+   * @throws {ConflictError} when the last message of the subject has another sequence than was expected.
    * @throws {SerializationError} with code `PAYLOAD_TOO_LARGE`.
    * @throws {AegisError} with code `STREAM_NOT_FOUND` when no stream stores that subject, `JETSTREAM_DISABLED` where
    * there are none, `PERMISSION_DENIED`.
@@ -221,6 +236,23 @@ export interface StreamStore {
   ): Promise<PublishAck>;
   /** The first message of a stream at `sequence` or after it whose subject `filter` fits, or undefined. */
   read(stream: string, sequence: number, filter: string): Promise<StoredMessage | undefined>;
+  /** The last message of a subject, without wildcards, as the stream's leader knows it; or undefined. */
+  last(stream: string, subject: string): Promise<StoredMessage | undefined>;
+  /**
+   * Stores a message on `subject` now, which the broker publishes to `target` at the time `at`, in milliseconds since the
+   * epoch on its clock, with the headers that are not its own. Undefined where the broker has no such thing; the stream of
+   * both subjects must have `schedules`. Otherwise as {@linkcode publish}.
+   */
+  readonly publishLater?:
+    | ((
+      subject: string,
+      target: string,
+      at: number,
+      body: string | Uint8Array,
+      headers: Readonly<Record<string, string>>,
+      timeoutMs: number,
+    ) => Promise<PublishAck>)
+    | undefined;
   /** Removes a message; false when it was not there. */
   remove(stream: string, sequence: number): Promise<boolean>;
   /**

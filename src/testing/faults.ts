@@ -18,7 +18,11 @@ export interface PublishedMessage {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What goes wrong with the messages that a connection publishes. What it receives is as it comes. */
+/**
+ * What goes wrong with the messages that a connection publishes. What it receives is as it comes. That a delivery is
+ * still in work is such a message too, on a subject that begins with `$JS.ACK.{stream}.{consumer}.`, and the broker's
+ * confirmation is its answer. The acknowledgement of a delivery is none: it is repeated until the broker has it.
+ */
 export interface Faults {
   /**
    * Whether this message is lost. As on a wire, the publisher is not told: one that waits until a stream has stored it
@@ -29,7 +33,7 @@ export interface Faults {
   readonly drop?: (message: PublishedMessage) => boolean;
   /**
    * Whether the answer of the stream that stores this message is lost: it is stored, and the publisher gets a
-   * `TimeoutError` when its time is over.
+   * `TimeoutError` when its time is over. Of a delivery in work, that its confirmation is lost.
    *
    * @default {no answer is lost}
    */

@@ -4,10 +4,19 @@ import type { Clock } from "../ports/clock.ts";
 import type { Case } from "./contract_tools.ts";
 import { streamAck } from "./stream_ack.ts";
 import { streamAdmin } from "./stream_admin.ts";
+import { streamConsumer } from "./stream_consumer.ts";
 import { streamPublish } from "./stream_publish.ts";
 import { streamPull } from "./stream_pull.ts";
+import { streamSubject } from "./stream_subject.ts";
 
 /** The cases, which wait on `clock`: it has to be the system's. `testing.ts` gives it to them. */
 export function streamCases(clock: Clock): readonly Case[] {
-  return [...streamPublish, ...streamAdmin, ...streamPull, ...streamAck].map((make) => make(clock));
+  return [
+    ...streamPublish,
+    ...streamAdmin,
+    ...streamPull,
+    ...streamAck,
+    ...streamSubject,
+    ...streamConsumer,
+  ].map((make) => make(clock));
 }

@@ -98,9 +98,12 @@ export class Stage {
       discard: "old",
       maxAgeMs: 0,
       maxMessages: 0,
+      maxMessagesPerSubject: 0,
       maxBytes: 0,
       maxMessageBytes: 0,
       duplicateWindowMs: 60_000,
+      bucket: false,
+      schedules: false,
       ...settings,
     };
   }

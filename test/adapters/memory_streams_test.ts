@@ -23,9 +23,12 @@ const STREAM: StreamConfig = {
   discard: "old",
   maxAgeMs: 0,
   maxMessages: 0,
+  maxMessagesPerSubject: 0,
   maxBytes: 0,
   maxMessageBytes: 0,
   duplicateWindowMs: 60_000,
+  bucket: false,
+  schedules: false,
 };
 const CONSUMER: ConsumerConfig = {
   name: "c",

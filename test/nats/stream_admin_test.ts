@@ -75,8 +75,8 @@ test("what others have set beside the settings of the port stays when those chan
   await nats.jsm.streams.add({
     name: "S",
     subjects: ["s.>"],
-    max_msgs_per_subject: 5,
     allow_direct: false,
+    deny_delete: true,
     deny_purge: true,
   });
   await nats.jsm.consumers.add("S", {
@@ -90,8 +90,8 @@ test("what others have set beside the settings of the port stays when those chan
   await opened.streams.admin.putConsumer("S", consumerConfig({ ackWaitMs: 7_000 }));
   const { config } = await nats.jsm.streams.info("S");
   deepStrictEqual(
-    [config.max_msgs_per_subject, config.allow_direct, config.deny_purge, config.max_msgs],
-    [5, false, true, 100],
+    [config.allow_direct, config.deny_delete, config.deny_purge, config.max_msgs],
+    [false, true, true, 100],
   );
   const consumer = await nats.jsm.consumers.info("S", "C");
   deepStrictEqual(
@@ -147,6 +147,7 @@ test("a name that cannot be is a TypeError", async () => {
     await rejects(admin.createStream(streamConfig({ name })), TypeError);
     await rejects(admin.stream(name), TypeError);
     await rejects(admin.consumer("S", name), TypeError);
+    await rejects(admin.consumers(name), TypeError);
   }
 });
 
@@ -165,4 +166,21 @@ test("streams of others are described as they are", async () => {
     opened.streams.admin.createStream(streamConfig()),
     (error) => AegisError.is(error, "CONFLICT") && error.details.setting === "retention",
   );
+});
+
+test("the names of all consumers are given, also where they are more than one answer holds", async () => {
+  await using server = await startNatsServer();
+  await using opened = await open(server.url);
+  await using nats = await manager(server.url);
+  const { admin } = opened.streams;
+  deepStrictEqual(await admin.consumers("S"), []);
+  await nats.jsm.streams.add({ name: "S", storage: "memory", max_consumers: 2_000 });
+  deepStrictEqual(await admin.consumers("S"), []);
+  const names = Array.from({ length: 1_100 }, (_, i) => `C${10_000 + i}`);
+  await Promise.all(
+    names.map((name) =>
+      nats.jsm.consumers.add("S", { durable_name: name, ack_policy: "explicit" })
+    ),
+  );
+  deepStrictEqual([...await admin.consumers("S")].sort(), names);
 });

@@ -163,3 +163,27 @@ test("a consumer whose only server is away is not gone, and one that is deleted 
   await away.streams.admin.deleteConsumer("S", "C");
   await until("it is said to be gone", () => taken.gone() === 1, 5_000);
 });
+
+test("in a cluster of several that expect the same last message one is stored, and the others are conflicts", async () => {
+  await using cluster = await startNatsCluster();
+  await using one = await open(cluster.urls[0]!);
+  await using two = await open(cluster.urls[1]!);
+  await makeStream(one.streams, { replicas: REPLICAS, bucket: true, maxMessagesPerSubject: 1 });
+  for (let last = 0, round = 0; round < 10; round++) {
+    const headers = { "Nats-Expected-Last-Subject-Sequence": String(last) };
+    const ends = await Promise.allSettled(Array.from({ length: 10 }, (_, i) => {
+      return [one, two][i % 2]!.streams.store.publish("s.k", `${round}.${i}`, headers, LONG_MS);
+    }));
+    const stored = ends.flatMap((end, i) => end.status === "fulfilled" ? [[end.value, i]] : []);
+    strictEqual(stored.length, 1, `round ${round}`);
+    for (const end of ends) {
+      if (end.status === "fulfilled") continue;
+      ok(AegisError.is(end.reason, "CONFLICT"), `${end.reason}`);
+    }
+    const [[ack, winner]] = stored as [[{ sequence: number }, number]];
+    const found = await two.streams.store.last("S", "s.k");
+    strictEqual(found?.sequence, ack.sequence);
+    strictEqual(new TextDecoder().decode(found?.data), `${round}.${winner}`);
+    last = ack.sequence;
+  }
+});

@@ -82,9 +82,12 @@ export function streamConfig(settings: Partial<StreamConfig> = {}): StreamConfig
     discard: "old",
     maxAgeMs: 0,
     maxMessages: 0,
+    maxMessagesPerSubject: 0,
     maxBytes: 0,
     maxMessageBytes: 0,
     duplicateWindowMs: 120_000,
+    bucket: false,
+    schedules: false,
     ...settings,
   };
 }

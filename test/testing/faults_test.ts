@@ -15,8 +15,10 @@ import {
   ManualClock,
   MemoryBroker,
   messagingContract,
+  type PublishedMessage,
   withFaults,
 } from "../../testing.ts";
+import type { Delivery } from "../../src/ports/stream.ts";
 
 /** A connection with faults, and what arrives at another one on `to`. */
 function wire(faults: Faults) {
@@ -45,15 +47,18 @@ const STREAM = {
   discard: "old",
   maxAgeMs: 0,
   maxMessages: 0,
+  maxMessagesPerSubject: 0,
   maxBytes: 0,
   maxMessageBytes: 0,
   duplicateWindowMs: 0,
+  bucket: false,
+  schedules: false,
 } as const;
 
 /** A stream of `to.>`, what publishes to it with faults, and the bodies that it has stored. */
 async function stream(faults: Omit<Faults, "clock">) {
   const clock = new ManualClock();
-  const inner = createMemoryTransport();
+  const inner = createMemoryTransport(new MemoryBroker(clock));
   const { admin, store } = withFaults(inner, { ...faults, clock }).streams!;
   await admin.createStream(STREAM);
   const stored = async (): Promise<string[]> => {
@@ -71,8 +76,46 @@ async function stream(faults: Omit<Faults, "clock">) {
       ({ sequence, duplicate }) => `${sequence}${duplicate ? " again" : ""}`,
       (error) => `${error.code} at ${clock.monotonic()}`,
     );
-  return { clock, inner, store, stored, publish };
+  return { clock, inner, admin, store, stored, publish };
 }
+
+/** A delivery of the first message of a stream with faults, and how often its working() was confirmed. */
+async function delivered(faults: Omit<Faults, "clock">) {
+  const { clock, inner, admin, store, publish } = await stream(faults);
+  await publish("1");
+  await admin.putConsumer("to", {
+    name: "c",
+    description: "",
+    filter: ">",
+    from: "all",
+    ackWaitMs: 1_000,
+    maxAckPending: 0,
+    inactiveThresholdMs: 0,
+  });
+  const got: Delivery[] = [];
+  const onDelivery = (delivery: Delivery): void => void got.push(delivery);
+  const pull = store.pull("to", "c", { onDelivery, onGone() {}, onHealth() {} });
+  pull.ask(5);
+  await inner.ping();
+  let heard = 0;
+  const working = async (): Promise<number> => {
+    got[0]!.working(() => void heard++);
+    await inner.ping();
+    return heard;
+  };
+  /** The attempts that have come, after some time. */
+  const attempts = async (ms: number): Promise<number[]> => {
+    clock.advance(ms);
+    // What the broker does in a turn it may deliver in the next one.
+    for (let i = 0; i < 3; i++) await inner.ping();
+    return got.map(({ attempt }) => attempt);
+  };
+  return { inner, admin, got, working, attempts, heard: () => heard };
+}
+
+/** Whether a message says that a delivery is in work. */
+const isWorking = ({ subject, body }: PublishedMessage): boolean =>
+  subject.startsWith("$JS.ACK.to.c.") && body === "+WPI";
 
 const shared = new MemoryBroker();
 const open = (): Promise<Transport> =>
@@ -254,8 +297,85 @@ test("what goes out late into an outage is lost", async () => {
   deepStrictEqual(await stored(), []);
 });
 
+test("a message for later has faults as any other has", async () => {
+  const clock = new ManualClock();
+  const inner = createMemoryTransport();
+  const { admin, store } = inner.streams!;
+  const calls: unknown[] = [];
+  const later = {
+    ...store,
+    publishLater: (...call: unknown[]) => {
+      calls.push(call);
+      return Promise.resolve({ stream: "to", sequence: calls.length, duplicate: false });
+    },
+  };
+  const { publishLater } = withFaults({ ...inner, streams: { admin, store: later } }, {
+    clock,
+    drop: ({ body }) => body === "lost",
+    delayMs: ({ body }) => body === "late" ? 100 : 0,
+  }).streams!.store;
+  const lost = publishLater!("to.a", "to.b", 5_000, "lost", {}, 1_000).catch(({ code }) => code);
+  const late = publishLater!("to.a", "to.b", 6_000, "late", { h: "1" }, 1_000);
+  deepStrictEqual(calls, []);
+  clock.advance(100);
+  deepStrictEqual(calls, [["to.a", "to.b", 6_000, "late", { h: "1" }, 1_000]]);
+  strictEqual((await late).sequence, 1);
+  clock.advance(900);
+  strictEqual(await lost, "TIMEOUT");
+});
+
+test("without a fault a delivery is in work, and that is confirmed", async () => {
+  const { got, working, attempts } = await delivered({});
+  deepStrictEqual([got[0]!.sequence, got[0]!.pending, got[0]!.storedAt > 0], [1, 0, true]);
+  deepStrictEqual(await attempts(900), [1]);
+  strictEqual(await working(), 1);
+  deepStrictEqual(await attempts(999), [1]);
+  deepStrictEqual(await attempts(1), [1, 2]);
+});
+
+test("drop loses that a delivery is in work, and it is not confirmed", async () => {
+  const { got, working, attempts, admin } = await delivered({ drop: isWorking });
+  deepStrictEqual(await attempts(900), [1]);
+  strictEqual(await working(), 0);
+  deepStrictEqual(await attempts(100), [1, 2]);
+  got[0]!.ack();
+  strictEqual((await admin.consumer("to", "c"))?.ackPending, 0);
+});
+
+test("dropAck has a delivery in work, and it is not confirmed", async () => {
+  const { working, attempts } = await delivered({ dropAck: isWorking });
+  deepStrictEqual(await attempts(900), [1]);
+  strictEqual(await working(), 0);
+  deepStrictEqual(await attempts(999), [1]);
+});
+
+test("delayMs says late that a delivery is in work, and so it is confirmed", async () => {
+  const { working, attempts, heard } = await delivered({
+    delayMs: (message) => isWorking(message) ? 200 : 0,
+  });
+  deepStrictEqual(await attempts(700), [1]);
+  strictEqual(await working(), 0);
+  deepStrictEqual(await attempts(199), [1]);
+  strictEqual(heard(), 0);
+  deepStrictEqual(await attempts(1), [1]);
+  strictEqual(heard(), 1);
+  deepStrictEqual(await attempts(999), [1]);
+});
+
+test("no other word of a delivery has faults", async () => {
+  const { inner, got, admin, attempts } = await delivered({
+    drop: ({ body }) => body !== "1",
+    delayMs: ({ body }) => body === "1" ? 0 : 1_000,
+  });
+  got[0]!.nak(0);
+  deepStrictEqual(await attempts(0), [1, 2]);
+  got[1]!.term();
+  strictEqual((await admin.consumer("to", "c"))?.ackPending, 0);
+  await inner.close();
+});
+
 test("a transport with faults passes on what its streams do beside publishing", async () => {
-  const { inner, store, publish } = await stream({});
+  const { inner, admin, store, publish } = await stream({});
   await publish("1");
   await publish("2");
   await inner.streams!.admin.putConsumer("to", {
@@ -269,6 +389,8 @@ test("a transport with faults passes on what its streams do beside publishing", 
   });
   strictEqual(await store.remove("to", 1), true);
   strictEqual((await store.read("to", 1, ">"))?.sequence, 2);
+  strictEqual((await store.last("to", "to.a"))?.sequence, 2);
+  deepStrictEqual(await admin.consumers("to"), ["c"]);
   const got: number[] = [];
   const onDelivery = ({ sequence }: { sequence: number }) => void got.push(sequence);
   const pull = store.pull("to", "c", { onDelivery, onGone() {}, onHealth() {} });
@@ -276,5 +398,6 @@ test("a transport with faults passes on what its streams do beside publishing", 
   await inner.ping();
   deepStrictEqual(got, [2]);
   ok(store.ingest === undefined);
+  ok(store.publishLater === undefined);
   await inner.close();
 });

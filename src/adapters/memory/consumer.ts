@@ -67,6 +67,8 @@ export class MemoryConsumer {
   readonly #again = new Queue<Unacked>();
   /** The sequence from which on nothing was delivered. */
   #next: number;
+  /** How many messages there are from there on. */
+  #pending: number;
   #posted = false;
   #ended = false;
 
@@ -82,6 +84,7 @@ export class MemoryConsumer {
     this.#stream = stream;
     this.#around = around;
     this.#next = beginning(config, stream);
+    this.#pending = this.#count();
     this.#inactive = {
       expiresAt: 0,
       wheelPrevious: undefined,
@@ -97,24 +100,25 @@ export class MemoryConsumer {
 
   /** As it is. */
   get state(): ConsumerState {
-    let pending = 0;
-    const stream = this.#stream;
-    for (let at = stream.next(this.#next); at !== undefined; at = stream.next(at.sequence + 1)) {
-      if (this.#fits(at.message.subject)) pending++;
-    }
     const oldest = this.#unacked.keys().next().value ?? this.#next;
     return {
       config: this.#config,
-      pending,
+      pending: this.pending,
       ackPending: this.#unacked.size,
       ackFloor: oldest - 1,
     };
+  }
+
+  /** How many messages it has still to deliver for the first time. */
+  get pending(): number {
+    return this.#pending;
   }
 
   /** Changes its settings. */
   update(config: ConsumerConfig): void {
     this.#config = config;
     this.#fits = matcher(config.filter);
+    this.#pending = this.#count();
     this.#around.background.clear(this.#inactive);
     this.#watchInactivity();
     this.wake();
@@ -139,10 +143,18 @@ export class MemoryConsumer {
     this.#around.post(this.#pump);
   }
 
+  /** Hears that a message was stored. */
+  stored({ sequence, message }: Stored): void {
+    if (sequence < this.#next || !this.#fits(message.subject)) return;
+    this.#pending++;
+    this.wake();
+  }
+
   /** Hears that a message was removed from the stream. */
-  forget(sequence: number): void {
+  forget({ sequence, message }: Stored): void {
     const unacked = this.#unacked.get(sequence);
     if (unacked !== undefined) this.#settle(unacked);
+    else if (sequence >= this.#next && this.#fits(message.subject)) this.#pending--;
   }
 
   /** It is done: with an acknowledgement, or for good without one. */
@@ -158,10 +170,12 @@ export class MemoryConsumer {
     else this.deliverAgain(unacked);
   }
 
-  /** Begins its ack wait anew. */
-  working(unacked: Unacked): void {
-    if (!this.#isUnacked(unacked) || unacked.again) return;
-    this.#around.alarms.set(unacked, this.#config.ackWaitMs);
+  /** Begins its ack wait anew. False when it is not there any more; as on a server, what is done or is elsewhere is no matter. */
+  working(unacked: Unacked): boolean {
+    if (this.#isUnacked(unacked) && !unacked.again) {
+      this.#around.alarms.set(unacked, this.#config.ackWaitMs);
+    }
+    return !this.#ended;
   }
 
   /** Delivers it again as soon as somebody asks. */
@@ -216,15 +230,26 @@ export class MemoryConsumer {
     for (;;) {
       const stored = this.#stream.next(this.#next);
       if (stored === undefined) {
-        this.#next = this.#stream.state.lastSequence + 1;
+        // It may begin at one that is far ahead.
+        this.#next = Math.max(this.#next, this.#stream.state.lastSequence + 1);
         return undefined;
       }
       this.#next = stored.sequence + 1;
       if (!this.#fits(stored.message.subject)) continue;
+      this.#pending--;
       const unacked = new Unacked(stored, this);
       this.#unacked.set(stored.sequence, unacked);
       return unacked;
     }
+  }
+
+  #count(): number {
+    let count = 0;
+    const stream = this.#stream;
+    for (let at = stream.next(this.#next); at !== undefined; at = stream.next(at.sequence + 1)) {
+      if (this.#fits(at.message.subject)) count++;
+    }
+    return count;
   }
 
   #isUnacked(unacked: Unacked): boolean {

@@ -10,6 +10,8 @@ import type { MemoryConsumer, Taker, Unacked } from "./consumer.ts";
 export interface PullLink {
   /** Whether the broker is there. */
   readonly isHere: () => boolean;
+  /** How often the connection was cut. */
+  readonly cuts: () => number;
   /** The consumer, if it is there. */
   readonly find: () => MemoryConsumer | undefined;
   /** Runs something in the broker's next turn. */
@@ -100,6 +102,14 @@ export class MemoryPull implements Pull, Taker {
     else if (!this.#over) this.#unsaid.push(what);
   }
 
+  /** Calls back what waits for the broker's word, in its next turn; not when the connection was cut meanwhile. */
+  answer(onHeard: () => void): void {
+    const cuts = this.#link.cuts();
+    this.#link.post(() => {
+      if (this.isHere && this.#link.cuts() === cuts) this.#tell(onHeard);
+    });
+  }
+
   /** The broker is away. */
   cut(): void {
     this.#leave();
@@ -158,6 +168,7 @@ class MemoryDelivery implements Delivery {
   readonly sequence: number;
   readonly attempt: number;
   readonly storedAt: number;
+  readonly pending: number;
   readonly #unacked: Unacked;
   readonly #pull: MemoryPull;
   #settled = false;
@@ -169,6 +180,7 @@ class MemoryDelivery implements Delivery {
     this.sequence = sequence;
     this.attempt = unacked.attempt;
     this.storedAt = storedAt;
+    this.pending = unacked.consumer.pending;
     this.#unacked = unacked;
     this.#pull = pull;
   }
@@ -185,8 +197,10 @@ class MemoryDelivery implements Delivery {
     this.ack();
   }
 
-  working(): void {
-    if (!this.#settled && this.#pull.isHere) this.#unacked.consumer.working(this.#unacked);
+  working(onHeard?: () => void): void {
+    if (this.#settled || !this.#pull.isHere) return;
+    const heard = this.#unacked.consumer.working(this.#unacked);
+    if (heard && onHeard !== undefined) this.#pull.answer(onHeard);
   }
 
   #settle(say: () => void): void {

@@ -1,18 +1,25 @@
 // A stream of the embedded broker: what it stores, refuses and drops, as a NATS server does.
 
-import { AegisError, QueueFullError, SerializationError } from "../../domain/error.ts";
+import {
+  AegisError,
+  ConflictError,
+  QueueFullError,
+  SerializationError,
+} from "../../domain/error.ts";
 import type { PublishAck, StreamConfig, StreamState } from "../../ports/stream.ts";
 import type { Alarm, Alarms } from "./alarms.ts";
 import type { MemoryMessage } from "./broker.ts";
 import type { BrokerClock } from "./broker_clock.ts";
 import type { MemoryConsumer } from "./consumer.ts";
-import { headerLength } from "./headers.ts";
+import { headerLength, headerValue } from "./headers.ts";
 import { matcher } from "./pattern.ts";
 import { StreamIds } from "./stream_ids.ts";
 import { type Stored, StreamLog } from "./stream_log.ts";
 
 /** What a server counts for each message beside its bytes. */
 const OVERHEAD = 16;
+/** The header that says which sequence the last message of the subject must have. */
+const EXPECTED = "Nats-Expected-Last-Subject-Sequence";
 const encoder = new TextEncoder();
 
 /** Stores messages, and tells its consumers. */
@@ -60,24 +67,30 @@ export class MemoryStream {
     return this.#fits.some((fits) => fits(subject));
   }
 
-  /** Stores a message, and refuses what is too large, or too much where it drops nothing. */
+  /** Stores a message, and refuses what is too large, not expected, or too much where it drops nothing. */
   store(message: MemoryMessage): PublishAck {
     this.#expire();
-    const { name: stream, duplicateWindowMs } = this.#config;
-    const id = message.headers?.["Nats-Msg-Id"];
+    const { name: stream, duplicateWindowMs, maxMessagesPerSubject, bucket } = this.#config;
+    const { subject, headers } = message;
+    const payload = headerLength(headers) + message.data.length;
+    const size = encoder.encode(subject).length + payload + OVERHEAD;
+    // Servers differ in which of these comes first. This is the order of a single server from 2.12 on.
+    this.#assertFits(subject, payload);
+    this.#assertExpected(subject, headers?.[EXPECTED]);
+    const id = headers?.["Nats-Msg-Id"];
     const now = this.#clock.monotonic();
     if (id) {
       const known = this.#ids.find(id, now, duplicateWindowMs);
       if (known !== undefined) return { stream, sequence: known, duplicate: true };
     }
-    const payload = headerLength(message.headers) + message.data.length;
-    const size = encoder.encode(message.subject).length + payload + OVERHEAD;
-    this.#assertTakes(message.subject, payload, size);
-    const { sequence } = this.#log.append(message, size, this.#clock.now());
+    this.#assertRoom(subject, size);
+    const stored = this.#log.append(message, size, this.#clock.now());
+    const { sequence } = stored;
     if (id) this.#ids.add(id, sequence, now);
+    for (const consumer of this.consumers.values()) consumer.stored(stored);
+    this.#keep(subject, bucket && headers?.["Nats-Rollup"] === "sub" ? 1 : maxMessagesPerSubject);
     this.#limit();
     if (this.#config.maxAgeMs > 0 && this.#age.wheelNext === undefined) this.#expire();
-    for (const consumer of this.consumers.values()) consumer.wake();
     return { stream, sequence, duplicate: false };
   }
 
@@ -87,10 +100,17 @@ export class MemoryStream {
     return this.#log.next(sequence);
   }
 
+  /** The last message of a subject. */
+  last(subject: string): Stored | undefined {
+    this.#expire();
+    return this.#log.of(subject)?.newest;
+  }
+
   /** Removes a message; false when it was not there. */
   remove(sequence: number): boolean {
-    if (this.#log.remove(sequence) === undefined) return false;
-    for (const consumer of this.consumers.values()) consumer.forget(sequence);
+    const stored = this.#log.remove(sequence);
+    if (stored === undefined) return false;
+    for (const consumer of this.consumers.values()) consumer.forget(stored);
     return true;
   }
 
@@ -104,6 +124,10 @@ export class MemoryStream {
     this.#config = config;
     this.#fits = config.subjects.map(matcher);
     this.#background.clear(this.#age);
+    const { maxMessagesPerSubject } = config;
+    if (maxMessagesPerSubject > 0) {
+      for (const subject of this.#log.subjects()) this.#keep(subject, maxMessagesPerSubject);
+    }
     this.#limit();
     this.#expire();
   }
@@ -115,19 +139,42 @@ export class MemoryStream {
     this.consumers.clear();
   }
 
-  #assertTakes(subject: string, payload: number, size: number): void {
-    const { name, discard, maxMessages, maxBytes, maxMessageBytes } = this.#config;
-    const { count, bytes } = this.#log;
-    if (maxMessageBytes > 0 && payload > maxMessageBytes) {
-      throw new SerializationError(
-        `Cannot publish to ${subject}: the message has ${payload} bytes, and the stream ${name} takes ${maxMessageBytes}`,
-        { code: "PAYLOAD_TOO_LARGE", details: { stream: name, length: payload, maxMessageBytes } },
-      );
-    }
+  #assertFits(subject: string, payload: number): void {
+    const { name, maxMessageBytes } = this.#config;
+    if (maxMessageBytes <= 0 || payload <= maxMessageBytes) return;
+    throw new SerializationError(
+      `Cannot publish to ${subject}: the message has ${payload} bytes, and the stream ${name} takes ${maxMessageBytes}`,
+      { code: "PAYLOAD_TOO_LARGE", details: { stream: name, length: payload, maxMessageBytes } },
+    );
+  }
+
+  /** Throws unless the last message of the subject has the sequence that was expected, if one was; 0 is none. */
+  #assertExpected(subject: string, header: string | undefined): void {
+    const expected = headerValue(header ?? "");
+    const sequence = this.#log.of(subject)?.newest.sequence ?? 0;
+    // What is no number fits no sequence.
+    if (expected === "" || (/^\d+$/.test(expected) && Number(expected) === sequence)) return;
+    const { name } = this.#config;
+    const is = sequence === 0 ? "there is none" : `it is number ${sequence}`;
+    throw new ConflictError(
+      `Cannot publish to ${subject}: its last message in the stream ${name} was expected to be number ${expected}, and ${is}; read it and decide anew`,
+      { details: { stream: name, sequence } },
+    );
+  }
+
+  #assertRoom(subject: string, size: number): void {
+    const { name, discard, maxMessages, maxMessagesPerSubject, maxBytes } = this.#config;
     if (discard === "old") return;
-    const limit = maxMessages > 0 && count >= maxMessages
+    const { count, bytes } = this.#log;
+    const same = this.#log.of(subject);
+    // What the oldest of its subject makes room for needs none.
+    const given = maxMessagesPerSubject > 0 && same !== undefined &&
+        same.count >= maxMessagesPerSubject
+      ? same.oldest.size
+      : 0;
+    const limit = maxMessages > 0 && count >= maxMessages && given === 0
       ? `it has ${count} messages and takes no more`
-      : maxBytes > 0 && bytes + size > maxBytes
+      : maxBytes > 0 && bytes + size > maxBytes && given < size
       ? `it has ${bytes} bytes, takes ${maxBytes}, and this message has ${size}`
       : undefined;
     if (limit === undefined) return;
@@ -135,6 +182,15 @@ export class MemoryStream {
       `Cannot publish to ${subject}: the stream ${name} is full: ${limit}; raise its limits, or remove messages`,
       { details: { stream: name } },
     );
+  }
+
+  /** Drops the oldest of a subject of which there are more than `count`; 0 is any number. */
+  #keep(subject: string, count: number): void {
+    if (count <= 0) return;
+    for (let of = this.#log.of(subject); of !== undefined && of.count > count;) {
+      this.remove(of.oldest.sequence);
+      of = this.#log.of(subject);
+    }
   }
 
   /** Drops the oldest of what is too much. */

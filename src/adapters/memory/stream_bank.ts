@@ -97,6 +97,8 @@ export class StreamBank {
       throw noStream(`${what}: there is none of that name`, { stream: config.name });
     }
     assertSame(what, stream.config, config, ["storage", "retention"]);
+    // One becomes a bucket, and stays one.
+    if (stream.config.bucket) assertSame(what, stream.config, config, ["bucket"]);
     this.#assertApart(what, config);
     stream.update(config);
     this.#known.clear();
@@ -150,11 +152,18 @@ export class StreamBank {
   }
 }
 
-/** Settings as a server takes them: no id is remembered for longer than its message is kept. */
+/**
+ * Settings as they are taken: as on a server, no id is remembered for longer than its message is kept; and nothing is
+ * published later.
+ */
 function settled(config: StreamConfig): StreamConfig {
   const { duplicateWindowMs, maxAgeMs } = config;
   const window = duplicateWindowMs || DUPLICATE_WINDOW_MS;
-  return { ...config, duplicateWindowMs: Math.min(window, maxAgeMs || window) };
+  return {
+    ...config,
+    duplicateWindowMs: Math.min(window, maxAgeMs || window),
+    schedules: false,
+  };
 }
 
 /** Settings with their subjects in order, which means nothing. */

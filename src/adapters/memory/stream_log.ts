@@ -1,6 +1,7 @@
-// The log of a stream: messages by sequence, with gaps where some were removed.
+// The log of a stream: messages by sequence and by subject, with gaps where some were removed.
 
 import type { MemoryMessage } from "./broker.ts";
+import { type OfSubject, StreamSubjects } from "./stream_subjects.ts";
 
 /** A message as it is stored. */
 export interface Stored {
@@ -12,20 +13,29 @@ export interface Stored {
   readonly size: number;
   /** What was published. */
   readonly message: MemoryMessage;
+  /** The one before it of its subject. */
+  older: Stored | undefined;
+  /** The one after it of its subject. */
+  newer: Stored | undefined;
 }
 
-/** From how many free places at the beginning on they are given back. */
+/** From how many free places on they are given back. */
 const COMPACT_FROM = 1_024;
 
-/** Appends, finds and removes, each in constant time. */
+/**
+ * Appends in constant time, and finds and removes in hardly more, wherever that is: free places are given back when they
+ * are half of all, so that one old message does not keep the places of all that came after it and went.
+ */
 export class StreamLog {
+  /** The sequences of all places, in their order. */
+  #sequences: number[] = [];
   #places: (Stored | undefined)[] = [];
-  /** The sequence at the first place. */
-  #base = 1;
+  readonly #subjects = new StreamSubjects();
   /** The first place that is not free. */
   #head = 0;
   #count = 0;
   #bytes = 0;
+  #last = 0;
 
   /** How many messages there are. */
   get count(): number {
@@ -39,12 +49,12 @@ export class StreamLog {
 
   /** The sequence of the first message, or of the next one where there is none. */
   get firstSequence(): number {
-    return this.#base + this.#head;
+    return this.first?.sequence ?? this.#last + 1;
   }
 
   /** The sequence of the last message that was appended. */
   get lastSequence(): number {
-    return this.#base + this.#places.length - 1;
+    return this.#last;
   }
 
   /** The first message. */
@@ -52,10 +62,23 @@ export class StreamLog {
     return this.#places[this.#head];
   }
 
+  /** The messages of a subject; undefined where there are none. */
+  of(subject: string): OfSubject | undefined {
+    return this.#subjects.of(subject);
+  }
+
+  /** The subjects that there are messages of. */
+  subjects(): readonly string[] {
+    return this.#subjects.names();
+  }
+
   /** Appends a message, which gets the next sequence. */
   append(message: MemoryMessage, size: number, storedAt: number): Stored {
-    const stored = { sequence: this.lastSequence + 1, storedAt, size, message };
+    const sequence = ++this.#last;
+    const stored = { sequence, storedAt, size, message, older: undefined, newer: undefined };
+    this.#sequences.push(sequence);
     this.#places.push(stored);
+    this.#subjects.add(stored);
     this.#count++;
     this.#bytes += size;
     return stored;
@@ -64,7 +87,7 @@ export class StreamLog {
   /** The message at a sequence or, where there is none, the first after it. */
   next(sequence: number): Stored | undefined {
     const places = this.#places;
-    for (let i = Math.max(sequence - this.#base, this.#head); i < places.length; i++) {
+    for (let i = Math.max(this.#find(sequence), this.#head); i < places.length; i++) {
       if (places[i] !== undefined) return places[i];
     }
     return undefined;
@@ -72,22 +95,43 @@ export class StreamLog {
 
   /** Removes the message at a sequence; undefined where there is none. */
   remove(sequence: number): Stored | undefined {
-    const place = sequence - this.#base;
+    const place = this.#find(sequence);
     const stored = this.#places[place];
-    if (stored === undefined) return undefined;
+    if (stored?.sequence !== sequence) return undefined;
     this.#places[place] = undefined;
+    this.#subjects.remove(stored);
     this.#count--;
     this.#bytes -= stored.size;
     if (place === this.#head) this.#advance();
+    this.#compact();
     return stored;
+  }
+
+  /** The first place of a sequence that is not lower. */
+  #find(sequence: number): number {
+    const sequences = this.#sequences;
+    // Where nothing is missing in between it is that far from the first; it is no farther in any case.
+    const far = Math.min(Math.max(0, sequence - (sequences[0] ?? 0)), sequences.length);
+    if (sequences[far] === sequence) return far;
+    let [low, high] = [0, far];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sequences[middle]! < sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #advance(): void {
     const places = this.#places;
     while (this.#head < places.length && places[this.#head] === undefined) this.#head++;
-    if (this.#head < COMPACT_FROM || this.#head * 2 < places.length) return;
-    this.#places = places.slice(this.#head);
-    this.#base += this.#head;
+  }
+
+  #compact(): void {
+    const free = this.#places.length - this.#count;
+    if (free < COMPACT_FROM || free * 2 < this.#places.length) return;
+    this.#sequences = this.#sequences.filter((_, place) => this.#places[place] !== undefined);
+    this.#places = this.#places.filter((stored) => stored !== undefined);
     this.#head = 0;
   }
 }

@@ -85,6 +85,12 @@ function createAdmin(link: StreamLink): StreamAdmin {
       ask(link, `make the consumer ${config.name}`, () => bank.putConsumer(stream, config)),
     deleteConsumer: (stream, name) =>
       ask(link, `remove the consumer ${name}`, () => bank.deleteConsumer(stream, name)),
+    consumers: (stream) =>
+      ask(
+        link,
+        `list the consumers of the stream ${stream}`,
+        () => [...bank.stream(stream)?.consumers.keys() ?? []],
+      ),
   };
 }
 
@@ -124,14 +130,25 @@ function createStore(link: StreamLink, pulls: Set<MemoryPull>): StreamStore {
         return stored === undefined ? undefined : readable(stored);
       });
     },
+    last(name, subject) {
+      const what = `read the last message of ${subject} in the stream ${name}`;
+      return ask(link, what, () => {
+        const stored = existing(what, name).last(subject);
+        return stored === undefined ? undefined : readable(stored);
+      });
+    },
     remove(name, sequence) {
       const what = `remove from the stream ${name}`;
-      return ask(link, what, () => existing(what, name).remove(sequence));
+      return ask(link, what, () => {
+        const stream = existing(what, name);
+        return !stream.config.bucket && stream.remove(sequence);
+      });
     },
     pull(stream, consumer, options) {
       link.assertOpen(`take from the consumer ${consumer}`);
       const pull = new MemoryPull({
         isHere: link.isHere,
+        cuts: link.cuts,
         find: () => bank.consumer(stream, consumer),
         post: (task) => broker.post(task),
         setTimer: (delayMs, callback) => clock.setTimer(delayMs, callback),

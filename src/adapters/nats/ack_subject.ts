@@ -10,6 +10,8 @@ export interface AckFields {
   readonly attempt: number;
   /** When the message was stored, in milliseconds since the epoch. */
   readonly storedAt: number;
+  /** How many messages its consumer had still to deliver for the first time. */
+  readonly pending: number;
 }
 
 const BEGINNING = "$JS.ACK.";
@@ -55,7 +57,12 @@ export class AckSubjects {
     let storedAt = 0;
     // The nanoseconds are more than a number holds exactly.
     for (at = from; at < end; at++) storedAt = storedAt * 10 + (subject.charCodeAt(at) - ZERO);
-    return { sequence, attempt, storedAt };
+    let pending = 0;
+    code = subject.charCodeAt(at = end + DIGITS_BELOW_MS + 1);
+    for (; code >= ZERO && code <= NINE; code = subject.charCodeAt(++at)) {
+      pending = pending * 10 + (code - ZERO);
+    }
+    return { sequence, attempt, storedAt, pending };
   }
 
   #learn(subject: string): boolean {

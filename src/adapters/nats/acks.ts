@@ -6,6 +6,7 @@ import type { Delivery } from "../../ports/stream.ts";
 import { Acked } from "./acked.ts";
 import { Confirmation, type Confirming } from "./confirmation.ts";
 import type { NatsMessage } from "./message.ts";
+import { Progress } from "./progress.ts";
 import type { Requests, Unanswered } from "./requests.ts";
 
 /** What acknowledgements are made over. */
@@ -35,6 +36,7 @@ const TAIL_MS = 50;
 const AGAIN_MS = 500;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const NS_OF_A_MS = "000000";
+const WORKING = "+WPI";
 
 /**
  * The acknowledgements of one consumer. What is written to a connection that breaks is lost, and a request for each one
@@ -58,6 +60,8 @@ export class Acks implements Confirming {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pending = false;
   #settling: (() => void)[] = [];
+  /** How many reasons there are to say no nak now. */
+  #holds = 0;
 
   /** Makes the acknowledgements of one consumer. */
   constructor(parts: AcksParts) {
@@ -92,11 +96,13 @@ export class Acks implements Confirming {
     this.#sendNak(nak);
   }
 
-  /** It is still in work. */
-  working(subject: string): void {
-    if (!this.#parts.messaging.connected) return;
+  /** It is still in work; `onHeard` is called when the broker has said that it heard so. */
+  working(subject: string, onHeard?: () => void): void {
+    const { messaging, requests } = this.#parts;
+    if (!messaging.connected) return;
     try {
-      this.#parts.messaging.publish(subject, "+WPI");
+      if (onHeard === undefined) messaging.publish(subject, WORKING);
+      else requests.send(new Progress(subject, performance.now() + CONFIRM_MS, onHeard), WORKING);
     } catch {
       // About to close. Nothing depends on it that would not be said again.
     }
@@ -131,6 +137,18 @@ export class Acks implements Confirming {
     for (const nak of this.#naks.values()) nak.subject = flatCopy(nak.subject);
   }
 
+  /** Says no nak before `until` has settled. */
+  async hold(until: Promise<unknown> | undefined): Promise<void> {
+    if (until === undefined) return;
+    this.#holds++;
+    try {
+      await until;
+    } finally {
+      this.#holds--;
+      if (this.#holds === 0) this.#repeatNaks();
+    }
+  }
+
   /** Sends everything again that is not confirmed. */
   repeat(): void {
     if (!this.#parts.messaging.connected) return;
@@ -139,7 +157,7 @@ export class Acks implements Confirming {
       for (const { subject, body } of this.#open.slice(0, -1)) this.#tell(subject, body);
       this.#mark();
     }
-    for (const nak of this.#naks.values()) if (!nak.underWay) this.#sendNak(nak);
+    this.#repeatNaks();
   }
 
   /** The consumer is not there any more, or is another one: it has not delivered what is acknowledged here. */
@@ -226,8 +244,12 @@ export class Acks implements Confirming {
     this.#covered = [];
   }
 
+  #repeatNaks(): void {
+    for (const nak of this.#naks.values()) if (!nak.underWay) this.#sendNak(nak);
+  }
+
   #sendNak(nak: Confirmation): void {
-    if (!this.#parts.messaging.connected) return;
+    if (this.#holds > 0 || !this.#parts.messaging.connected) return;
     const now = performance.now();
     const delayMs = Math.round(nak.dueAt - now);
     nak.expiresAt = now + CONFIRM_MS;

@@ -11,6 +11,7 @@ export class NatsDelivery implements Delivery {
   readonly sequence: number;
   readonly attempt: number;
   readonly storedAt: number;
+  readonly pending: number;
   readonly #subject: string;
   readonly #acks: Acks;
   #settled = false;
@@ -19,13 +20,14 @@ export class NatsDelivery implements Delivery {
   constructor(
     message: NatsMessage,
     subject: string,
-    { sequence, attempt, storedAt }: AckFields,
+    { sequence, attempt, storedAt, pending }: AckFields,
     acks: Acks,
   ) {
     this.message = message;
     this.sequence = sequence;
     this.attempt = attempt;
     this.storedAt = storedAt;
+    this.pending = pending;
     this.#subject = subject;
     this.#acks = acks;
   }
@@ -42,8 +44,8 @@ export class NatsDelivery implements Delivery {
     this.#acks.nak(this.sequence, this.#subject, delayMs);
   }
 
-  working(): void {
-    if (!this.#settled) this.#acks.working(this.#subject);
+  working(onHeard?: () => void): void {
+    if (!this.#settled) this.#acks.working(this.#subject, onHeard);
   }
 
   term(): void {

@@ -27,6 +27,7 @@ export class NatsPull implements Pull, Enlisted {
   readonly #health: PullHealth;
   readonly #what: string;
   readonly #nextSubject: string;
+  readonly #forgetEnded: () => Promise<unknown> | undefined;
   readonly #acks: Acks;
   readonly #look: ConsumerLook;
   readonly #subjects = new AckSubjects();
@@ -39,7 +40,7 @@ export class NatsPull implements Pull, Enlisted {
   #openAgain = false;
   /** How many channels in a row were of no use. */
   #useless = 0;
-  #draining: Promise<void> | undefined;
+  #draining: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
   /** What waits until it is known whether the consumer is the one that it was. */
@@ -52,6 +53,7 @@ export class NatsPull implements Pull, Enlisted {
     this.#health = new PullHealth(options, parts.failed);
     this.#what = `take messages of the consumer ${consumer} of the stream ${stream}`;
     this.#nextSubject = `${parts.api.prefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    this.#forgetEnded = () => parts.forgetEnded(stream, consumer);
     this.#look = new ConsumerLook({
       api: parts.api,
       stream,
@@ -91,9 +93,11 @@ export class NatsPull implements Pull, Enlisted {
 
   /** The bus is there again. */
   returned(): void {
-    this.#acks.repeat();
     this.#useless = 0;
     this.#drop();
+    // A message that is to come later would be sent at once to whoever asks before that is said.
+    this.#draining = Promise.all([this.#draining, this.#acks.hold(this.#forgetEnded())]);
+    this.#acks.repeat();
     this.#fillSoon();
   }
 
@@ -275,8 +279,9 @@ export class NatsPull implements Pull, Enlisted {
 
   async #close(withinMs: number): Promise<void> {
     this.#asked = 0;
-    if (this.#channel === undefined) await this.#draining;
-    else await this.#channel.close(withinMs);
+    const ended = this.#channel === undefined ? this.#draining : this.#channel.close(withinMs);
+    void this.#acks.hold(ended?.then(this.#forgetEnded));
+    await ended;
     this.#channel = undefined;
     this.#closed = true;
     this.#enlist();

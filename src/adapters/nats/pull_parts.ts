@@ -23,6 +23,11 @@ export interface PullParts {
   readonly enlisted: Set<Enlisted>;
   /** Whether the server is one of a cluster. */
   readonly clustered: () => boolean;
+  /**
+   * Has the server forget who waited for messages of a consumer and has ended; resolves when it has, or may have. Undefined
+   * where it does so in time by itself.
+   */
+  readonly forgetEnded: (stream: string, consumer: string) => Promise<unknown> | undefined;
   /** A subject of this connection's own that was never used. */
   readonly inbox: () => string;
   /** Logs what somebody who was told something threw. */

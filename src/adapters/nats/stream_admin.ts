@@ -9,6 +9,7 @@ import type {
   StreamConfig,
   StreamState,
 } from "../../ports/stream.ts";
+import { hasFastIngest, hasSchedules } from "./capabilities.ts";
 import {
   CHANGEABLE,
   changesOf,
@@ -16,19 +17,18 @@ import {
   fromServer as consumerState,
   toServer as consumerConfig,
 } from "./consumer_config.ts";
+import { consumerNames } from "./consumer_names.ts";
 import type { StreamApi } from "./stream_api.ts";
 import {
   changesOf as streamChanges,
-  FIXED,
   fromServer as streamState,
+  isFixed,
   streamDifferences,
   toServer as streamConfig,
 } from "./stream_config.ts";
 import { settingsConflict } from "./stream_conflict.ts";
 import { API_ERROR, apiErrorOf, isApiError, streamNotFound } from "./stream_error.ts";
 
-/** Since which version servers have fast ingest. */
-const FAST_INGEST_SINCE = [2, 14] as const;
 /** How often a consumer is looked for and made while others make and delete it. */
 const MAX_ATTEMPTS = 3;
 const ALREADY_THERE = [
@@ -41,6 +41,11 @@ const REFUSED_CHANGE = [API_ERROR.streamInvalidConfig, API_ERROR.streamUpdate];
 /** Streams and consumers on the server of `connection`, asked for over `api`. */
 export function createStreamAdmin(connection: NatsConnection, api: StreamApi): StreamAdmin {
   const batched = (): boolean => hasFastIngest(connection);
+  /** What of the wanted settings the server can have: an older one has no schedules, and that is no conflict. */
+  const possible = (config: StreamConfig): StreamConfig => ({
+    ...config,
+    schedules: config.schedules && hasSchedules(connection),
+  });
 
   const stream = (name: string): Promise<StreamState | undefined> =>
     api.run(
@@ -100,7 +105,8 @@ export function createStreamAdmin(connection: NatsConnection, api: StreamApi): S
     stream,
     streamOf,
     consumer,
-    async createStream(config) {
+    async createStream(wanted) {
+      const config = possible(wanted);
       const what = `make the stream ${config.name}`;
       await api.run(what, async (manager) => {
         await manager.streams.add(streamConfig(config, batched()));
@@ -114,12 +120,13 @@ export function createStreamAdmin(connection: NatsConnection, api: StreamApi): S
         throw settingsConflict(what, "there is one with other settings", differences, error);
       });
     },
-    async updateStream(config) {
+    async updateStream(wanted) {
+      const config = possible(wanted);
       const what = `change the stream ${config.name}`;
       const there = await stream(config.name);
       if (there === undefined) throw streamNotFound(what);
       const differences = streamDifferences(there.config, config);
-      const fixed = differences.filter(({ setting }) => FIXED.includes(setting));
+      const fixed = differences.filter(isFixed);
       if (fixed.length > 0) {
         throw settingsConflict(what, "what cannot be changed differs", fixed);
       }
@@ -152,6 +159,7 @@ export function createStreamAdmin(connection: NatsConnection, api: StreamApi): S
             ? false
             : undefined,
       ),
+    consumers: (stream) => consumerNames(connection, api, stream),
   };
 }
 
@@ -185,11 +193,4 @@ function undefinedFor(...codes: readonly string[]): (error: unknown) => undefine
     if (codes.some((code) => AegisError.is(error, code))) return undefined;
     throw error;
   };
-}
-
-/** Whether the server has fast ingest. */
-export function hasFastIngest({ info }: NatsConnection): boolean {
-  const [major = 0, minor = 0] = (info?.version ?? "").split(".").map(Number);
-  const [sinceMajor, sinceMinor] = FAST_INGEST_SINCE;
-  return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
 }

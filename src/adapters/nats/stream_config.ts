@@ -21,11 +21,17 @@ export function toNs(milliseconds: number): number {
 }
 
 /** Settings that are not changed once a stream is there. */
-export const FIXED: readonly string[] = ["storage", "retention"];
+const FIXED: readonly string[] = ["storage", "retention"];
+
+/** Whether it is a difference that no change takes away: some settings stay, and some cannot be taken back. */
+export function isFixed({ setting, is, wanted }: Difference): boolean {
+  return FIXED.includes(setting) || (is === true && wanted === false);
+}
 
 /** The settings of a new stream for the server; `batched` says whether it has fast ingest. */
 export function toServer(config: StreamConfig, batched: boolean): ServerConfig {
-  return { ...changesOf(config, batched), allow_direct: true };
+  // What decides by what a bucket holds asks its leader: other servers may hold what is old.
+  return { ...changesOf(config, batched), allow_direct: !config.bucket };
 }
 
 /** The settings for the server of a stream that is there: what it has beside them stays as it is. */
@@ -41,10 +47,13 @@ export function changesOf(config: StreamConfig, batched: boolean): ServerConfig 
     discard: config.discard,
     max_age: toNs(maxAgeMs),
     max_msgs: maxMessages || -1,
+    max_msgs_per_subject: config.maxMessagesPerSubject || -1,
     max_bytes: maxBytes || -1,
     max_msg_size: maxMessageBytes || -1,
     duplicate_window: toNs(windowOf(config)),
-    ...(batched && retention === "limits" ? { allow_batched: true } : {}),
+    ...(batched && retention === "limits" && !config.bucket ? { allow_batched: true } : {}),
+    ...(config.bucket ? { allow_rollup_hdrs: true, deny_delete: true } : {}),
+    ...(config.schedules ? { allow_msg_schedules: true } : {}),
   };
 }
 
@@ -61,9 +70,12 @@ export function fromServer({ config, created, state }: StreamInfo): StreamState 
       discard: config.discard,
       maxAgeMs: toMs(config.max_age),
       maxMessages: limit(config.max_msgs),
+      maxMessagesPerSubject: limit(config.max_msgs_per_subject),
       maxBytes: limit(config.max_bytes),
       maxMessageBytes: limit(config.max_msg_size),
       duplicateWindowMs: toMs(config.duplicate_window),
+      bucket: config.allow_rollup_hdrs === true && config.deny_delete === true,
+      schedules: config.allow_msg_schedules === true,
     },
     createdAt: Date.parse(created),
     messages: state.messages,

@@ -39,6 +39,7 @@ export const API_ERROR = {
   workQueueNotDeliverAll: 10101,
   consumerExistingActive: 10105,
   consumerExists: 10148,
+  duplicateInProcess: 10158,
   wrongLastSequenceConstant: 10164,
 } as const;
 
@@ -94,9 +95,10 @@ export function translateApiError(error: ApiError, what: string, sent: boolean):
         `Cannot ${what}: the stream takes no message of that size (${description})`,
         { ...options, code: "PAYLOAD_TOO_LARGE" },
       );
-    case API_ERROR.wrongLastId:
     case API_ERROR.wrongLastSequence:
     case API_ERROR.wrongLastSequenceConstant:
+      return wrongSequence(what, description);
+    case API_ERROR.wrongLastId:
     case API_ERROR.workQueueUnfiltered:
     case API_ERROR.workQueueNotUnique:
     case API_ERROR.workQueueNotDeliverAll:
@@ -109,6 +111,24 @@ export function translateApiError(error: ApiError, what: string, sent: boolean):
     });
   }
   return new AegisError("NATS", `Cannot ${what}: the server said "${description}"`, options);
+}
+
+/** The error for a message whose subject has another last message than was expected: the server may say which. */
+function wrongSequence(what: string, description: string): ConflictError {
+  const [, last] = /: (\d+)$/.exec(description) ?? [];
+  if (last === undefined) {
+    return new ConflictError(
+      `Cannot ${what}: another message of that subject is just being stored; read the last one again`,
+    );
+  }
+  const sequence = Number(last);
+  const found = sequence === 0
+    ? "there is no message of that subject"
+    : `the last message of that subject has sequence ${sequence}`;
+  return new ConflictError(
+    `Cannot ${what}: ${found}, and another one was expected; read it again`,
+    { details: { sequence } },
+  );
 }
 
 /** What errors of `@nats-io/jetstream` have. They are told apart by name, for two copies of it may be about. */

@@ -9,6 +9,7 @@ import {
 } from "../../domain/error.ts";
 import type { Expiring } from "../../domain/timer_wheel.ts";
 import type { PublishAck } from "../../ports/stream.ts";
+import { exclusive, exclusiveAnswer } from "./expected.ts";
 import type { NatsMessage } from "./message.ts";
 import { pause } from "./pause.ts";
 import { type ApiError, PubAcks } from "./pub_ack.ts";
@@ -23,20 +24,30 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The name of the stream that stores a subject. */
 type StreamOf = (subject: string) => Promise<string | undefined>;
 
-/** Publishes over `requests`; `streamOf` is asked where nobody answers, once more where servers are `clustered`. */
+/**
+ * Publishes over `requests`; `streamOf` is asked where nobody answers, once more where servers are `clustered`. Where they are
+ * not `isExclusive`, of messages that expect the same last one several would be stored.
+ */
 export class StreamPublisher {
   readonly #requests: Requests;
   readonly #streamOf: StreamOf;
   readonly #clustered: () => boolean;
+  readonly #isExclusive: () => boolean;
   readonly #acks = new PubAcks();
   readonly #decoder = new TextDecoder();
   readonly #lookups = new Map<string, Promise<Error>>();
 
   /** Makes a publisher. */
-  constructor(requests: Requests, streamOf: StreamOf, clustered: () => boolean) {
+  constructor(
+    requests: Requests,
+    streamOf: StreamOf,
+    clustered: () => boolean,
+    isExclusive: () => boolean,
+  ) {
     this.#requests = requests;
     this.#streamOf = streamOf;
     this.#clustered = clustered;
+    this.#isExclusive = isExclusive;
   }
 
   /** Publishes a message; see the port. */
@@ -47,9 +58,18 @@ export class StreamPublisher {
     timeoutMs: number,
   ): Promise<PublishAck> {
     return new Promise((resolve, reject) => {
-      const waiting = new Publish(this, subject, performance.now() + timeoutMs, resolve, reject);
+      const guarded = this.#isExclusive() ? undefined : exclusive(subject, headers);
+      const expiresAt = performance.now() + timeoutMs;
+      const waiting = new Publish(
+        this,
+        subject,
+        expiresAt,
+        guarded !== undefined,
+        resolve,
+        reject,
+      );
       try {
-        this.#requests.send(waiting, body, isEmpty(headers) ? undefined : headers);
+        this.#requests.send(waiting, body, guarded ?? (isEmpty(headers) ? undefined : headers));
       } catch (error) {
         reject(unsent(error));
       }
@@ -115,6 +135,7 @@ class Publish implements Waiter {
   wheelPrevious: Expiring | undefined = undefined;
   wheelNext: Expiring | undefined = undefined;
   readonly #publisher: StreamPublisher;
+  readonly #guarded: boolean;
   readonly #resolve: (ack: PublishAck) => void;
   readonly #reject: (error: Error) => void;
 
@@ -122,12 +143,14 @@ class Publish implements Waiter {
     publisher: StreamPublisher,
     subject: string,
     expiresAt: number,
+    guarded: boolean,
     resolve: (ack: PublishAck) => void,
     reject: (error: Error) => void,
   ) {
     this.#publisher = publisher;
     this.subject = subject;
     this.expiresAt = expiresAt;
+    this.#guarded = guarded;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -141,6 +164,7 @@ class Publish implements Waiter {
         return;
       }
       answer = this.#publisher.read(message);
+      if (this.#guarded) answer = exclusiveAnswer(answer);
     } catch (cause) {
       this.#reject(
         new SerializationError(

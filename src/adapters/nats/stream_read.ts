@@ -1,6 +1,6 @@
 // What a stream holds: reading and removing single messages.
 
-import type { MsgRequest } from "@nats-io/jetstream";
+import type { MsgRequest, StoredMsg } from "@nats-io/jetstream";
 import type { StoredMessage } from "../../ports/stream.ts";
 import type { StreamApi } from "./stream_api.ts";
 import { API_ERROR, isApiError } from "./stream_error.ts";
@@ -9,15 +9,31 @@ import { API_ERROR, isApiError } from "./stream_error.ts";
  * The first message at `sequence` or after it that `filter` fits. It is asked of the stream's leader: what other servers
  * hold may be old.
  */
-export async function readMessage(
+export function readMessage(
   api: StreamApi,
   stream: string,
   sequence: number,
   filter: string,
 ): Promise<StoredMessage | undefined> {
   // The two go together, which the types of the package do not say.
-  const query = { seq: sequence, next_by_subj: filter } as MsgRequest;
-  const found = await api.run(
+  return read(api, stream, { seq: sequence, next_by_subj: filter } as MsgRequest);
+}
+
+/** The last message of a subject. The stream's leader is asked as well. */
+export function lastMessage(
+  api: StreamApi,
+  stream: string,
+  subject: string,
+): Promise<StoredMessage | undefined> {
+  return read(api, stream, { last_by_subj: subject });
+}
+
+async function read(
+  api: StreamApi,
+  stream: string,
+  query: MsgRequest,
+): Promise<StoredMessage | undefined> {
+  const found: StoredMsg | null = await api.run(
     `read the stream ${stream}`,
     (manager) => manager.streams.getMessage(stream, query),
     // Another copy of the package does not know its own error.

@@ -3,18 +3,22 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { Messaging } from "../../ports/messaging.ts";
 import type { Streams, StreamStore } from "../../ports/stream.ts";
+import { hasCarefulNaks, hasExclusiveWrites, hasFastIngest, hasSchedules } from "./capabilities.ts";
 import type { Link } from "./messaging.ts";
 import { NatsPull } from "./pull.ts";
 import type { Enlisted, PullParts } from "./pull_parts.ts";
 import { Requests } from "./requests.ts";
-import { createStreamAdmin, hasFastIngest } from "./stream_admin.ts";
+import { createStreamAdmin } from "./stream_admin.ts";
 import { StreamApi } from "./stream_api.ts";
 import { type IngestParts, NatsIngest } from "./stream_ingest.ts";
+import { scheduleHeaders } from "./schedule.ts";
 import { StreamPublisher } from "./stream_publish.ts";
-import { readMessage, removeMessage } from "./stream_read.ts";
+import { lastMessage, readMessage, removeMessage } from "./stream_read.ts";
 
 /** How long a message of a burst may take that is published by itself, in milliseconds. */
 const SINGLE_MS = 10_000;
+/** How long a server may take to forget who has ended, in milliseconds. */
+const FORGET_MS = 1_000;
 
 /** Streams, and what they have to hear of. */
 export interface NatsStreams extends Streams {
@@ -35,7 +39,12 @@ export function createNatsStreams(
   const requests = new Requests(messaging, `${messaging.inbox}.s.`);
   const admin = createStreamAdmin(connection, api);
   const clustered = (): boolean => connection.info?.cluster !== undefined;
-  const publisher = new StreamPublisher(requests, admin.streamOf, clustered);
+  const publisher = new StreamPublisher(
+    requests,
+    admin.streamOf,
+    clustered,
+    () => hasExclusiveWrites(connection),
+  );
   const enlisted = new Set<Enlisted>();
   let inboxes = 0;
   const parts: PullParts = {
@@ -44,6 +53,16 @@ export function createNatsStreams(
     requests,
     enlisted,
     clustered,
+    forgetEnded(stream, consumer) {
+      if (hasCarefulNaks(connection)) return undefined;
+      // It looks through those who wait before it says how many they are.
+      return api.run(
+        `look for the consumer ${consumer} of the stream ${stream}`,
+        (manager) => manager.consumers.info(stream, consumer),
+        undefined,
+        FORGET_MS,
+      ).catch(() => undefined);
+    },
     inbox: () => `${messaging.inbox}.c.${++inboxes}`,
     failed: link.failed,
   };
@@ -59,10 +78,22 @@ export function createNatsStreams(
   messaging.onRefused?.((subject, error) => {
     for (const one of enlisted) one.refused(subject, error);
   });
+  const publishLater: NonNullable<StreamStore["publishLater"]> = (
+    subject,
+    target,
+    at,
+    body,
+    headers,
+    timeoutMs,
+  ) => publisher.publish(subject, body, scheduleHeaders(target, at, headers), timeoutMs);
   const store: StreamStore = {
     publish: (subject, body, headers, timeoutMs) =>
       publisher.publish(subject, body, headers, timeoutMs),
     read: (stream, sequence, filter) => readMessage(api, stream, sequence, filter),
+    last: (stream, subject) => lastMessage(api, stream, subject),
+    get publishLater() {
+      return hasSchedules(connection) ? publishLater : undefined;
+    },
     remove: (stream, sequence) => removeMessage(api, stream, sequence),
     ingest(stream, options) {
       if (!hasFastIngest(connection) || withoutIngest.has(stream)) return undefined;
