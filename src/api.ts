@@ -3,6 +3,7 @@
 export {
   AegisError,
   ClosedError,
+  CommandError,
   ConflictError,
   NotActiveError,
   RpcError,
@@ -14,10 +15,18 @@ export {
   UnavailableError,
   ValidationError,
 } from "./domain/error.ts";
-export type { ErrorOptions, Issue } from "./domain/error.ts";
+export type { CommandErrorOptions, ErrorOptions, Issue } from "./domain/error.ts";
 export type { Envelope } from "./domain/envelope.ts";
+export type { Frozen } from "./domain/frozen.ts";
 export type { Jsonified, JsonKnown, JsonMissing, JsonWritten } from "./domain/jsonified.ts";
 export type { DeadLetterError, DeadLetterFacts, DeadLetterReason } from "./domain/dead_letter.ts";
+export type { Priority } from "./domain/command.ts";
+export type {
+  CommandFailure,
+  CommandRecord,
+  CommandState,
+  ProgressStep,
+} from "./domain/command_record.ts";
 export type { DeliverFrom } from "./domain/deliver_from.ts";
 export type { ResolvedRetryPolicy, RetryPolicy } from "./domain/retry.ts";
 export type { StreamOptions, StreamsOptions } from "./domain/stream_options.ts";
@@ -31,7 +40,24 @@ export type {
 } from "./domain/schema.ts";
 
 export { rpc } from "./app/rpc.ts";
-export type { Frozen, RpcHandler, RpcOptions } from "./app/rpc.ts";
+export type { RpcHandler, RpcOptions } from "./app/rpc.ts";
+export { command } from "./app/command.ts";
+export type {
+  CommandContext,
+  CommandHandler,
+  CommandOptions,
+  CommandSettings,
+  ReceivedCommand,
+} from "./app/command.ts";
+export type {
+  CommandHandle,
+  ResultOptions,
+  Send,
+  SendArguments,
+  SendOptions,
+  SentBy,
+} from "./app/command_types.ts";
+export type { CommandHealth } from "./app/command_serving.ts";
 export { event } from "./app/event.ts";
 export type { EventDefinition, EventOptions, NewEvent } from "./app/event.ts";
 export { on } from "./app/on.ts";
@@ -55,7 +81,7 @@ export type { Topology, TopologyOptions } from "./app/topology.ts";
 export type { TopologyChange, TopologyStep } from "./app/resources.ts";
 export type { Publish, PublishedEvent, PublishOptions } from "./app/event_types.ts";
 export type { EventHealth } from "./app/subscribers.ts";
-export type { SourceHealth } from "./app/event_source.ts";
+export type { SourceHealth } from "./app/source.ts";
 export { createService } from "./app/service.ts";
 export type { Service } from "./app/service.ts";
 export type {
@@ -71,6 +97,9 @@ export type {
   Call,
   CallArguments,
   CallOptions,
+  CommandHandlerOf,
+  CommandOf,
+  CommandTypesOf,
   Context,
   Handler,
   HandlerOf,

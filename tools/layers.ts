@@ -43,7 +43,10 @@ export const ENTRIES: readonly string[] = [
 
 /** What every capability of `src/app` may import, with the reason why it belongs to none. */
 const SHARED: Readonly<Record<string, string>> = {
+  "bus_streams.ts": "the streams of a bus, of events as of commands",
   "context.ts": "what a handler is given; every capability has handlers",
+  "dead_letter_writer.ts": "what could not be handled, of events as of commands",
+  "dead_letters.ts": "the same, as clients see it",
   "deadlines.ts": "one timer for all that expires, in calls as in commands",
   "handler_context.ts": "what a handler is shown, of a call as of an event",
   "limiter.ts": "slots and a bounded wait, the same for every kind of handler",
@@ -54,7 +57,9 @@ const SHARED: Readonly<Record<string, string>> = {
   "pause.ts": "waiting for a while, whoever waits",
   "resources.ts": "streams and consumers made to order, of events as of commands",
   "runtime.ts": "the ports of one bus, handed to whoever needs them",
+  "source.ts": "deliveries of one consumer, of events as of commands",
   "spans.ts": "the names and attributes of spans, which must agree",
+  "storing.ts": "storing over outages, whatever is stored",
   "work.ts": "what stop() waits for, whatever a service serves",
 };
 
@@ -82,12 +87,8 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
   ],
   event: [
     "burst.ts",
-    "dead_letters.ts",
-    "dead_letter_writer.ts",
     "event.ts",
     "event_handling.ts",
-    "event_source.ts",
-    "event_streams.ts",
     "event_types.ts",
     "keep_working.ts",
     "on.ts",
@@ -102,7 +103,32 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "subscription_plan.ts",
     "suspects.ts",
   ],
-  command: ["command.ts"],
+  command: [
+    "command.ts",
+    "command_cancels.ts",
+    "command_claim.ts",
+    "command_endings.ts",
+    "command_handle.ts",
+    "command_hearing.ts",
+    "command_input.ts",
+    "command_lease.ts",
+    "command_later.ts",
+    "command_ledger.ts",
+    "command_look.ts",
+    "command_open.ts",
+    "command_plan.ts",
+    "command_progress.ts",
+    "command_records.ts",
+    "command_reopen.ts",
+    "command_run.ts",
+    "command_runner.ts",
+    "command_serving.ts",
+    "command_sender.ts",
+    "command_tracker.ts",
+    "command_types.ts",
+    "command_worker.ts",
+    "run_command.ts",
+  ],
   registry: ["registry.ts"],
   discovery: ["discovery.ts"],
   election: ["election.ts"],
@@ -121,6 +147,7 @@ const COMPOSITION: readonly string[] = [
 
 /** Globals outside of src/adapters, with the reason why no port can stand between. */
 const GLOBALS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "src/domain/command.ts": { Date: "it reads the time that a message gives, and asks for none" },
   "src/domain/deliver_from.ts": { Date: "it reads times that programs give, and asks for none" },
   "src/testing/manual_clock.ts": { Date: "it is a clock, and writes its own time as ISO 8601" },
 };

@@ -1,7 +1,7 @@
 // Bursts: many events stored the fastest way that the broker has, and one by one where that breaks.
 
 import type { Ingest } from "../ports/stream.ts";
-import type { EventStreams } from "./event_streams.ts";
+import type { BusStreams } from "./bus_streams.ts";
 import type { Job } from "./publish_job.ts";
 import type { Publisher } from "./publisher.ts";
 
@@ -28,7 +28,7 @@ export class Burst {
   }
 
   /** Begins one; undefined where the broker, or the stream, has none. */
-  static begin(publisher: Publisher, streams: EventStreams, stream: string): Burst | undefined {
+  static begin(publisher: Publisher, streams: BusStreams, stream: string): Burst | undefined {
     const burst = new Burst(publisher, stream);
     burst.#ingest = streams.ports.store.ingest?.(stream, {
       onStored: (count) => burst.#settle(count),

@@ -4,8 +4,12 @@ import { show } from "../domain/check.ts";
 import type { BusStatus, ServerInfo, TransportKind } from "../ports/transport.ts";
 import type { ReadableMetrics } from "../ports/metrics.ts";
 import { Caller } from "./caller.ts";
-import { EventStreams } from "./event_streams.ts";
+import { CommandRecords } from "./command_records.ts";
+import { CommandSender } from "./command_sender.ts";
+import { CommandTracker } from "./command_tracker.ts";
+import { BusStreams } from "./bus_streams.ts";
 import { Listening } from "./listening.ts";
+import { Parking } from "./parking.ts";
 import { Publisher } from "./publisher.ts";
 import { Routes } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
@@ -59,10 +63,16 @@ export interface BusParts {
   readonly listening: Listening;
   /** The methods that were called on it. */
   readonly routes: Routes;
-  /** The streams of events. */
-  readonly eventStreams: EventStreams;
+  /** Its streams. */
+  readonly busStreams: BusStreams;
   /** What publishes events on it. */
   readonly publisher: Publisher;
+  /** The records of commands, for whoever is neither a sender nor a service. */
+  readonly records: CommandRecords;
+  /** What sends commands on it. */
+  readonly commandSender: CommandSender;
+  /** What follows commands on it. */
+  readonly tracker: CommandTracker;
 }
 
 /** How long a health check waits for the server, in milliseconds. */
@@ -119,14 +129,24 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     [Symbol.asyncDispose]: () => bus.close(),
   };
   const listening = new Listening(runtime);
-  const eventStreams = new EventStreams(runtime);
+  const busStreams = new BusStreams(runtime);
+  const parking = new Parking(runtime);
+  transport.onStatus((status) => {
+    if (status !== "reconnecting") parking.wake();
+  });
+  const stamp = { by: runtime.name, version: "0.0.0" };
+  const records = new CommandRecords(runtime, busStreams, parking, stamp);
+  const tracker = new CommandTracker(runtime, records);
   PARTS.set(Object.freeze(bus), {
     runtime,
     caller,
     listening,
     routes: new Routes(runtime),
-    eventStreams,
-    publisher: new Publisher(runtime, eventStreams),
+    busStreams,
+    publisher: new Publisher(runtime, busStreams),
+    records,
+    tracker,
+    commandSender: new CommandSender(runtime, busStreams, parking, tracker, records),
   });
   return bus;
 }

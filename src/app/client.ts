@@ -1,10 +1,13 @@
-// The client: calls of services by name, or typed from them, and events published.
+// The client: calls of services by name, or typed from them, events published and commands sent.
 
 import { assertKeys, show } from "../domain/check.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import { type Bus, isBus, partsOf } from "./bus.ts";
 import type { Stamp } from "../domain/stamp.ts";
+import { handleOf } from "./command_handle.ts";
+import type { CommandHandle, Send, SendOptions } from "./command_types.ts";
 import type { Call, CallOptions, Origin, Outbound, ServiceClient, Typed } from "./context.ts";
+import { find, reopen } from "./command_reopen.ts";
 import { type DeadLetterBox, DeadLetters } from "./dead_letters.ts";
 import type { Publish } from "./event_types.ts";
 import { invoke, type Invoker } from "./invoke.ts";
@@ -19,7 +22,7 @@ export interface ClientOptions {
   readonly middleware?: readonly ClientMiddleware[];
 }
 
-/** Calls services and publishes events. */
+/** Calls services, publishes events and sends commands. */
 export interface Client extends DeadLetterBox {
   /**
    * Calls a method of a service and gives its result.
@@ -53,6 +56,26 @@ export interface Client extends DeadLetterBox {
    * `details` has `stored`, `failed` and the first of the `failures`.
    */
   readonly publishMany: PublishMany;
+  /**
+   * Sends a command to a service; resolves when it is stored, whether an instance is there or not.
+   *
+   * @throws {UnavailableError} when the service serves others and none of that name, or the bus is away for 5 s.
+   * @throws {QueueFullError} when its queue is full.
+   * @throws {ConflictError} when another command was sent with that id.
+   * @throws {TimeoutError} when it is not known to be stored; sent again with the same `id` it runs once.
+   * @throws {SerializationError} with code `PAYLOAD_TOO_LARGE`, or when the payload has no encoding.
+   * @throws {AegisError} with code `JETSTREAM_DISABLED` or `PERMISSION_DENIED`.
+   * @throws {ClosedError} when the bus is closed.
+   * @throws {TypeError | RangeError} for names and options that cannot be.
+   */
+  readonly send: Send;
+  /**
+   * The command with that id, whoever sent it, as long as its record is kept.
+   *
+   * @throws {AegisError} with code `COMMAND_NOT_FOUND` when there is no record of it.
+   * @throws {UnavailableError} while the bus is away.
+   */
+  command<Result = unknown>(id: string): Promise<CommandHandle<Result>>;
   /** A handle of one service, typed from the service: no code of it is imported, only its type. */
   service<S extends Typed>(name: string): ServiceClient<S>;
 }
@@ -95,8 +118,16 @@ export function createClient(options: ClientOptions): Client {
 
 /** A client of which all that it sends has something in common. */
 export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
-  const { runtime, routes, publisher, eventStreams } = partsOf(bus, "a client");
-  const letters = new DeadLetters(runtime, eventStreams);
+  const { runtime, routes, publisher, busStreams, records, tracker, commandSender } = partsOf(
+    bus,
+    "a client",
+  );
+  const letters = new DeadLetters(
+    runtime,
+    busStreams,
+    (letter, body) => reopen(runtime, records, letter, body),
+  );
+  const handles = { runtime, records, tracker, source: invoker.source };
   const sender = { source: invoker.source, stamp, origin: invoker.origin };
   const call = (
     service: string | { readonly name: string },
@@ -111,11 +142,27 @@ export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
       return Promise.reject(error);
     }
   };
+  const send = async (
+    service: string | { readonly name: string },
+    command: string,
+    payload?: unknown,
+    options?: SendOptions,
+  ): Promise<CommandHandle> => {
+    const name = typeof service === "string" ? service : service?.name;
+    return handleOf(handles, await commandSender.send(sender, name, command, payload, options));
+  };
   return Object.freeze<Client>({
     call: call as Call,
     publish: ((what: unknown, ...rest: unknown[]) =>
       publisher.publish(sender, what, ...rest)) as Publish,
     publishMany: (events, options) => publishMany(publisher, sender, events, options),
+    send: send as Send,
+    command: async <Result>(id: string) => {
+      const { record, token } = await find(records, id);
+      const tracked = tracker.track(token, record);
+      tracker.known(tracked, record);
+      return handleOf(handles, tracked) as CommandHandle<Result>;
+    },
     listDeadLetters: (filter) => letters.listDeadLetters(filter),
     replayDeadLetter: (id) => letters.replayDeadLetter(id),
     replayDeadLetters: (filter) => letters.replayDeadLetters(filter),
@@ -125,7 +172,13 @@ export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
       assertServiceName(name);
       const typed = (method: string, params?: unknown, options?: CallOptions) =>
         call(name, method, params, options);
-      return Object.freeze({ name, call: typed as ServiceClient<S>["call"] });
+      const typedSend = (command: string, payload?: unknown, options?: SendOptions) =>
+        send(name, command, payload, options);
+      return Object.freeze({
+        name,
+        call: typed as ServiceClient<S>["call"],
+        send: typedSend as ServiceClient<S>["send"],
+      });
     },
   });
 }

@@ -3,13 +3,16 @@
 import type { Envelope } from "../domain/envelope.ts";
 import type { Jsonified } from "../domain/jsonified.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
+import type { Stamp } from "../domain/stamp.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Publish } from "./event_types.ts";
+import type { CommandHandler } from "./command.ts";
+import type { Send, SendArguments, SentBy } from "./command_types.ts";
 import type { EventHandler } from "./on.ts";
 import type { RpcHandler } from "./rpc.ts";
 
-/** What a service serves: methods and handlers of events. */
-export type Handler = RpcHandler | EventHandler;
+/** What a service serves: methods, handlers of events and of commands. */
+export type Handler = RpcHandler | EventHandler | CommandHandler;
 
 /** Anything that carries the types of a service: a service itself, or a client of one. */
 export interface Typed<Handlers extends readonly Handler[] = readonly Handler[]> {
@@ -37,6 +40,20 @@ export type ParamsOf<S extends Typed, Method extends string> = TypesOf<S, Method
 /** What a caller of a method of a service gets: of what the handler gives, what arrives. */
 export type ResultOf<S extends Typed, Method extends string> = Jsonified<
   TypesOf<S, Method>["result"]
+>;
+
+/** The commands of a service, as their handlers. */
+export type CommandHandlerOf<S extends Typed> = Extract<
+  NonNullable<S["~handlers"]>[number],
+  { readonly kind: "command" }
+>;
+
+/** The names of the commands of a service. */
+export type CommandOf<S extends Typed> = CommandHandlerOf<S>["command"];
+
+/** The types of one command of a service. */
+export type CommandTypesOf<S extends Typed, Name extends string> = NonNullable<
+  Extract<CommandHandlerOf<S>, { readonly command: Name }>["~types"]
 >;
 
 /** The arguments behind the method's name: the parameters may be left out where an empty object would do. */
@@ -79,6 +96,15 @@ export interface ServiceClient<S extends Typed> extends Typed<NonNullable<S["~ha
     method: Method,
     ...args: CallArguments<S, Method>
   ): Promise<ResultOf<S, Method>>;
+  /**
+   * Sends a command.
+   *
+   * @throws {UnavailableError | QueueFullError | ConflictError} as `client.send` does.
+   */
+  send<const Name extends CommandOf<S>>(
+    command: Name,
+    ...args: SendArguments<S, Name>
+  ): Promise<SentBy<S, Name>>;
 }
 
 /** Calls methods of services. */
@@ -110,12 +136,24 @@ export interface Origin {
   readonly messageId: string;
 }
 
+/** Who sends something. */
+export interface Sender {
+  /** What messages give as their source. */
+  readonly source: string;
+  /** Whose settings a stream has that this makes. */
+  readonly stamp: Stamp;
+  /** What the sending follows from. */
+  readonly origin: Origin | undefined;
+}
+
 /** What a handler sends: it goes on in the trace and the time of what is handled. */
 export interface Outbound {
   /** Calls services. */
   readonly call: Call;
   /** Publishes events. */
   readonly publish: Publish;
+  /** Sends commands. */
+  readonly send: Send;
 }
 
 /** What a handler gets as its second argument. */
@@ -149,4 +187,6 @@ export interface Context {
   readonly call: Call;
   /** Publishes an event: the trace goes on, the time is what is left of this call's, and the event names this message as what it follows from. */
   readonly publish: Publish;
+  /** Sends a command: the trace goes on, and the command names this message as what it follows from. It may outlast this. */
+  readonly send: Send;
 }

@@ -2,18 +2,21 @@
 
 import { assertKeys, isPlainObject, show } from "../domain/check.ts";
 import {
-  DEAD_LETTERS_PREFIX,
+  DEAD_LETTER_REASONS,
   type DeadLetterFacts,
+  type DeadLetterKind,
   type DeadLetterReason,
+  deadLetterSubject,
   isForServer,
   readDeadLetterHeaders,
   REPLAY_HEADER,
+  typeOfSubject,
 } from "../domain/dead_letter.ts";
 import { AegisError } from "../domain/error.ts";
-import { assertEventPattern, eventTypeOf } from "../domain/event_type.ts";
+import { assertEventPattern } from "../domain/event_type.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import type { StoredMessage } from "../ports/stream.ts";
-import type { EventStreams } from "./event_streams.ts";
+import type { BusStreams } from "./bus_streams.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What a service could not handle. */
@@ -21,8 +24,8 @@ export interface DeadLetter extends DeadLetterFacts {
   /** Its own id, for {@linkcode DeadLetterBox.replayDeadLetter}. */
   readonly id: string;
   /** What it is. */
-  readonly kind: "event";
-  /** The type of the event, such as `"order.created"`. */
+  readonly kind: "event" | "command";
+  /** The type of the event, such as `"order.created"`, or the name of the command. */
   readonly type: string;
   /** The headers that it had. */
   readonly headers: Readonly<Record<string, string>>;
@@ -36,7 +39,9 @@ export interface DeadLetter extends DeadLetterFacts {
 export interface DeadLetterFilter {
   /** Those of this service. */
   readonly service?: string;
-  /** Those of events whose types match this pattern. */
+  /** Those of events, or of commands. */
+  readonly kind?: "event" | "command";
+  /** Those of events whose types match this pattern, and of commands of this name. */
   readonly type?: string;
   /** Those with this reason. */
   readonly reason?: DeadLetterReason;
@@ -56,9 +61,11 @@ export interface DeadLetterBox {
   listDeadLetters(filter?: DeadLetterFilter): Promise<DeadLetter[]>;
   /**
    * Has a dead letter handled again, by the service and the handler that failed at it, and by no other; false when there
-   * is none of that id. Should it fail again it becomes a dead letter again. One of a broadcast goes to every instance.
+   * is none of that id. Should it fail again it becomes a dead letter again. One of a broadcast goes to every instance. A
+   * command is `pending` again under its own id, with all its attempts.
    *
    * @throws {AegisError} with code `HANDLER_GONE` when its handler is not there any more, `GONE` when its bytes are not.
+   * @throws {ConflictError} when a command of that id waits or runs.
    */
   replayDeadLetter(id: string): Promise<boolean>;
   /** Has all that fit handled again, those that there are now; how many. */
@@ -69,18 +76,23 @@ export interface DeadLetterBox {
   discardDeadLetters(filter?: DeadLetterFilter): Promise<number>;
 }
 
-const REASONS: readonly DeadLetterReason[] = ["failed", "invalid", "unreadable", "crashed"];
+/** Prepares a dead command for another run; the headers that it needs for that. */
+export type Reopen = (letter: DeadLetter, body: Uint8Array) => Promise<Record<string, string>>;
+
+const COMMAND = /^[a-zA-Z][\w-]*$/;
 const LISTED = 1_000;
 const TIMEOUT_MS = 5_000;
 
 /** The dead letters that are reached over one bus. */
 export class DeadLetters implements DeadLetterBox {
   readonly #runtime: Runtime;
-  readonly #streams: EventStreams;
+  readonly #streams: BusStreams;
+  readonly #reopen: Reopen;
 
-  constructor(runtime: Runtime, streams: EventStreams) {
+  constructor(runtime: Runtime, streams: BusStreams, reopen: Reopen) {
     this.#runtime = runtime;
     this.#streams = streams;
+    this.#reopen = reopen;
   }
 
   async listDeadLetters(filter: DeadLetterFilter = {}): Promise<DeadLetter[]> {
@@ -114,14 +126,15 @@ export class DeadLetters implements DeadLetterBox {
 
   /** Does something with each that fits and was there at the beginning; how many there were. */
   async #each(
-    { service = "*", type = ">", reason, ids, limit = Infinity }: DeadLetterFilter,
+    { service = "*", kind, type = ">", reason, ids, limit = Infinity }: DeadLetterFilter,
     use: (letter: DeadLetter, stream: string) => void | Promise<void | boolean>,
   ): Promise<number> {
     const { admin, store } = this.#streams.ports;
     const stream = await this.#streams.lookUp("deadLetters");
     const state = stream === undefined ? undefined : await admin.stream(stream);
     if (stream === undefined || state === undefined) return 0;
-    const subject = `${DEAD_LETTERS_PREFIX}.events.${service}.${type}`;
+    const of = kind === undefined ? "*" : `${kind}s` as DeadLetterKind;
+    const subject = deadLetterSubject(of, service, type);
     // What fails again while this goes on is not met again.
     const { lastSequence } = state;
     const wanted = ids === undefined ? undefined : [...ids].map(Number).sort((a, b) => a - b);
@@ -161,12 +174,13 @@ export class DeadLetters implements DeadLetterBox {
       );
     }
     const body = letter.bodyElsewhere ? await this.#bodyOf(letter) : letter.body;
+    const reopened = letter.kind === "command" ? await this.#reopen(letter, body) : {};
     const headers = {
       // What the server was told about the first publishing it must not be told about this one.
       ...Object.fromEntries(Object.entries(letter.headers).filter(([name]) => !isForServer(name))),
       // Two who replay it at the same time, or one who does not hear that it is stored, make one event of it.
       "Nats-Msg-Id": `replay:${letter.id}:${letter.deadAt}`,
-      [REPLAY_HEADER]: letter.handler,
+      ...(letter.kind === "event" ? { [REPLAY_HEADER]: letter.handler } : reopened),
     };
     await store.publish(letter.subject, body, headers, TIMEOUT_MS);
     await store.remove(stream, Number(letter.id));
@@ -187,14 +201,17 @@ export class DeadLetters implements DeadLetterBox {
   }
 }
 
-function letterOf({ sequence, data, headers: all }: StoredMessage): DeadLetter | undefined {
+function letterOf(
+  { sequence, subject, data, headers: all }: StoredMessage,
+): DeadLetter | undefined {
   const parts = readDeadLetterHeaders(all);
-  if (parts === undefined) return undefined;
+  const kind = subject.split(".")[1];
+  if (parts === undefined || (kind !== "events" && kind !== "commands")) return undefined;
   return {
     ...parts.facts,
     id: String(sequence),
-    kind: "event",
-    type: eventTypeOf(parts.facts.subject),
+    kind: kind === "events" ? "event" : "command",
+    type: typeOfSubject(kind, parts.facts.subject),
     headers: parts.headers,
     body: data,
     bodyElsewhere: parts.bodyElsewhere,
@@ -208,14 +225,23 @@ function assertFilter(filter: unknown): asserts filter is DeadLetterFilter {
     );
   }
   const where = "of a filter of dead letters";
-  assertKeys(filter, ["service", "type", "reason", "ids", "limit"], where);
-  const { service, type, reason, ids, limit } = filter;
+  assertKeys(filter, ["service", "kind", "type", "reason", "ids", "limit"], where);
+  const { service, kind, type, reason, ids, limit } = filter;
   if (service !== undefined) assertServiceName(service);
-  if (type !== undefined) assertEventPattern(type);
-  if (reason !== undefined && !REASONS.includes(reason as DeadLetterReason)) {
+  if (kind !== undefined && kind !== "event" && kind !== "command") {
+    throw new TypeError(
+      `Cannot use ${show(kind)} as option "kind" ${where}: it must be "event" or "command"`,
+    );
+  }
+  // The name of a command is a single token, which is no pattern of events.
+  const isCommand = kind !== "event" && typeof type === "string" && COMMAND.test(type);
+  if (type !== undefined && !isCommand) {
+    assertEventPattern(type);
+  }
+  if (reason !== undefined && !DEAD_LETTER_REASONS.includes(reason as DeadLetterReason)) {
     throw new TypeError(
       `Cannot use ${show(reason)} as option "reason" ${where}: it must be one of ${
-        REASONS.join(", ")
+        DEAD_LETTER_REASONS.join(", ")
       }`,
     );
   }

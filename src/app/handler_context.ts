@@ -5,6 +5,7 @@ import { traceIdOf } from "../domain/header.ts";
 import type { Envelope } from "../domain/envelope.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Call, Context, Outbound } from "./context.ts";
+import type { Send } from "./command_types.ts";
 import type { Publish } from "./event_types.ts";
 
 /** What is handled, with everything that its handler may ask for. Its texts may be pieces of all that was read with it. */
@@ -90,5 +91,9 @@ export class HandlerContext implements Context {
 
   get publish(): Publish {
     return this.#handled.outbound.publish;
+  }
+
+  get send(): Send {
+    return this.#handled.outbound.send;
   }
 }

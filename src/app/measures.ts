@@ -1,4 +1,4 @@
-// Measures: every call and every event is counted and timed, on both sides, under labels that are made once.
+// Measures: every call, event and command is counted and timed, on both sides, under labels that are made once.
 
 import type { Logger } from "../ports/logger.ts";
 import type { Labels, Metrics } from "../ports/metrics.ts";
@@ -28,9 +28,11 @@ const NAMES = {
   server: ["aegis_rpc_server_calls_total", "aegis_rpc_server_duration_ms"],
   publish: ["aegis_event_publish_total", "aegis_event_publish_duration_ms"],
   handle: ["aegis_event_handle_total", "aegis_event_handle_duration_ms"],
+  send: ["aegis_command_send_total", "aegis_command_send_duration_ms"],
+  run: ["aegis_command_run_total", "aegis_command_run_duration_ms"],
 } as const;
 
-/** Counts and times the calls of one method, or the events of one type or pattern, on one side. */
+/** Counts and times the calls of one method, the events of one type or pattern, or the commands of one name, on one side. */
 export class Measures {
   readonly #metrics: Metrics;
   readonly #logger: Logger;

@@ -1,22 +1,11 @@
 // Jobs: an event on its way, from its payload to the bytes and headers that are sent.
 
 import { HEADER, newTraceparent, traceIdOf, traceparentOf } from "../domain/header.ts";
-import type { Stamp } from "../domain/stamp.ts";
-import type { Origin } from "./context.ts";
+import type { Sender } from "./context.ts";
 import type { PublishOptions } from "./event_types.ts";
 import type { Measures } from "./measures.ts";
 import { encodeEvent, type Runtime } from "./runtime.ts";
 import type { CallSpan } from "./spans.ts";
-
-/** Who publishes. */
-export interface Sender {
-  /** What events give as their source. */
-  readonly source: string;
-  /** Whose settings a stream has that this makes. */
-  readonly stamp: Stamp;
-  /** What the publishing follows from. */
-  readonly origin: Origin | undefined;
-}
 
 /** An event on its way. */
 export interface Job {

@@ -8,7 +8,8 @@ import type { Burst } from "./burst.ts";
 import type { NewEvent } from "./event.ts";
 import { unless } from "./pause.ts";
 import { argumentsOf } from "./publish_input.ts";
-import type { Job, Sender } from "./publish_job.ts";
+import type { Sender } from "./context.ts";
+import type { Job } from "./publish_job.ts";
 import type { Publisher } from "./publisher.ts";
 
 /** What became of one of many. */

@@ -8,14 +8,15 @@ import { isThenable } from "../domain/thenable.ts";
 import type { PublishAck } from "../ports/stream.ts";
 import { Burst } from "./burst.ts";
 import type { NewEvent } from "./event.ts";
-import type { EventStreams } from "./event_streams.ts";
+import type { BusStreams } from "./bus_streams.ts";
 import type { PublishedEvent, PublishOptions } from "./event_types.ts";
 import { Measures } from "./measures.ts";
 import { Parking } from "./parking.ts";
 import { pause, unless } from "./pause.ts";
 import { closedError, lateError } from "./publish_endings.ts";
 import { argumentsOf, assertPayload, checkPublishOptions } from "./publish_input.ts";
-import { type Job, jobOf, type Sender, type Topic } from "./publish_job.ts";
+import type { Sender } from "./context.ts";
+import { type Job, jobOf, type Topic } from "./publish_job.ts";
 import type { Runtime } from "./runtime.ts";
 
 const NO_OPTIONS: PublishOptions = Object.freeze({});
@@ -33,13 +34,13 @@ const MAX_TOPICS = 10_000;
 /** Publishes the events of one bus. */
 export class Publisher {
   readonly #runtime: Runtime;
-  readonly #streams: EventStreams;
+  readonly #streams: BusStreams;
   readonly #parking: Parking;
   #topics = new Map<string, Topic>();
   /** Whether a stream has ever confirmed anything on this bus. */
   #heard = false;
 
-  constructor(runtime: Runtime, streams: EventStreams) {
+  constructor(runtime: Runtime, streams: BusStreams) {
     this.#runtime = runtime;
     this.#streams = streams;
     this.#parking = new Parking(runtime);

@@ -2,6 +2,7 @@
 
 import { assertSchema, type InputOf, type OutputOf, type Schema } from "../domain/schema.ts";
 import { assertConcurrency, assertKeys, assertTimeout, show } from "../domain/check.ts";
+import type { Frozen } from "../domain/frozen.ts";
 import { assertMethodName } from "../domain/subject.ts";
 import type { Context } from "./context.ts";
 
@@ -41,11 +42,6 @@ export interface RpcHandler<
   /** Carries the types; it has no value. */
   readonly "~types"?: { readonly params: Params; readonly result: Result };
 }
-
-/** A value that may be read only, so that the literals in what a handler returns keep their types. */
-export type Frozen<T> = T extends (...args: never[]) => unknown ? T
-  : T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> }
-  : T;
 
 const OPTIONS = ["params", "result", "timeoutMs", "concurrency", "idempotent", "description"];
 

@@ -9,6 +9,7 @@ import type { Random } from "../ports/random.ts";
 import type { Transport } from "../ports/transport.ts";
 import { SerializationError } from "../domain/error.ts";
 import type { FreshFields } from "../domain/envelope.ts";
+import { commandJson, type CommandMessage, commandValue } from "../domain/command.ts";
 import { eventJson, type EventMessage, eventValue } from "../domain/event.ts";
 import {
   requestJson,
@@ -96,4 +97,13 @@ export function encodeEvent(codec: Codec, event: EventMessage): string | Uint8Ar
     if (typeof payload === "string") return eventJson(event, payload);
   }
   return codec.encode(eventValue(event));
+}
+
+/** The bytes of a command. @throws {SerializationError} when its payload has no encoding. */
+export function encodeCommand(codec: Codec, command: CommandMessage): string | Uint8Array {
+  if (codec.text !== undefined) {
+    const payload = codec.encode(command.payload);
+    if (typeof payload === "string") return commandJson(command, payload);
+  }
+  return codec.encode(commandValue(command));
 }

@@ -4,6 +4,7 @@ import { assertKeys, show } from "../domain/check.ts";
 import { ClosedError } from "../domain/error.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import type { Call, Handler, Typed } from "./context.ts";
+import type { Send } from "./command_types.ts";
 import type { Publish } from "./event_types.ts";
 import type { Runtime } from "./runtime.ts";
 import { startError } from "./start_error.ts";
@@ -39,6 +40,8 @@ export interface Service<Handlers extends readonly Handler[] = readonly Handler[
   readonly call: Call;
   /** Publishes events, under this service's name. */
   readonly publish: Publish;
+  /** Sends commands, under this service's name. */
+  readonly send: Send;
   /**
    * Starts it; resolves when every handler is live on the server. All or nothing: when it fails, nothing stays live.
    *
@@ -92,6 +95,7 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly call: Call;
   readonly publish: Publish;
+  readonly send: Send;
   readonly stopped: Promise<void>;
   readonly #options: ServiceOptions<Handlers>;
   readonly #runtime: Runtime;
@@ -112,6 +116,7 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
     this.metadata = options.metadata ?? {};
     this.call = serving.client.call;
     this.publish = serving.client.publish;
+    this.send = serving.client.send;
     this.#options = options;
     this.#runtime = serving.runtime;
     this.#serving = serving;
@@ -156,13 +161,16 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
   async health(): Promise<ServiceHealth> {
     const bus = await this.#options.bus.health();
     const events = this.#serving.eventHealth();
-    const served = this.#error === undefined && events.every(({ ok }) => ok);
+    const commands = this.#serving.commandHealth();
+    const taken = [...events, ...commands];
+    const served = this.#error === undefined && taken.every(({ ok }) => ok);
     return {
       ok: this.#status === "started" && bus.ok && served,
       status: this.#status,
       inFlight: this.#serving.work.inFlight,
-      error: this.#error ?? events.find(({ ok }) => !ok)?.error,
+      error: this.#error ?? taken.find(({ ok }) => !ok)?.error,
       events,
+      commands,
       bus,
     };
   }
@@ -194,6 +202,7 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
       instance: this.instanceId,
       methods: handlers.flatMap((handler) => handler.kind === "rpc" ? [handler.method] : []),
       events: handlers.flatMap((handler) => handler.kind === "event" ? [handler.pattern] : []),
+      commands: handlers.flatMap((handler) => handler.kind === "command" ? [handler.command] : []),
     });
     this.#unsubscribe = transport.onStatus((status) => {
       if (status === "closed") this.#abandon();

@@ -1,12 +1,14 @@
 // Options of a service, and the checks of them.
 
-import { assertConcurrency, assertKeys, show } from "../domain/check.ts";
+import { assertConcurrency, assertKeys, assertTimeout, show } from "../domain/check.ts";
 import { isRecord } from "../domain/envelope.ts";
 import { assertInstanceId } from "../domain/subject.ts";
 import type { Bus, BusHealth } from "./bus.ts";
 import { assertMiddleware, type ServerMiddleware } from "./middleware.ts";
+import { queueConsumers } from "./command_plan.ts";
 import type { Handler } from "./context.ts";
 import { handlerIdOf } from "./subscription_plan.ts";
+import type { CommandHealth } from "./command_serving.ts";
 import type { EventHealth } from "./subscribers.ts";
 
 /** Where a service stands. */
@@ -50,11 +52,19 @@ export interface ServiceOptions<Handlers extends readonly Handler[] = readonly H
   /** What runs around each call, the first outermost. @default {[]} */
   readonly middleware?: readonly ServerMiddleware[];
   /**
-   * How many calls run at once, all methods together; ten times as many may wait. Handlers of events have their own.
+   * How many calls run at once, all methods together; ten times as many may wait. As many commands run at once, all names
+   * together. Handlers of events have their own.
    *
    * @default {Infinity}
    */
   readonly concurrency?: number;
+  /**
+   * How long a command has to wait to go before one that has just come and has the next higher priority, in milliseconds:
+   * so none waits for ever behind others that keep coming.
+   *
+   * @default {30000}
+   */
+  readonly ageingMs?: number;
 }
 
 /** Options of `service.stop()`. */
@@ -68,16 +78,18 @@ export interface StopOptions {
 
 /** How a service is doing. */
 export interface ServiceHealth {
-  /** Whether it serves: it is started, the bus is there, and the events of all handlers come. */
+  /** Whether it serves: it is started, the bus is there, and the events and commands of all handlers come. */
   readonly ok: boolean;
   /** Where it stands. */
   readonly status: ServiceStatus;
-  /** How many calls and events run or wait here. */
+  /** How many calls, events and commands run or wait here. */
   readonly inFlight: number;
-  /** What the server refused, such as a subscription for want of permission, or why the events of a handler do not come. */
+  /** What the server refused, such as a subscription for want of permission, or why the events or commands of a handler do not come. */
   readonly error: Error | undefined;
   /** How the handlers of events are doing, in the order in which they were given. */
   readonly events: readonly EventHealth[];
+  /** How the handlers of commands are doing, likewise. */
+  readonly commands: readonly CommandHealth[];
   /** How the bus is doing. */
   readonly bus: BusHealth;
 }
@@ -91,6 +103,7 @@ const OPTIONS = [
   "hooks",
   "middleware",
   "concurrency",
+  "ageingMs",
 ];
 const HOOKS = ["onStart", "onStarted", "onStop", "onStopped"];
 
@@ -136,6 +149,7 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
   const { handlers, instanceId, version, hooks, concurrency, metadata } = options;
   if (instanceId !== undefined) assertInstanceId(instanceId);
   if (concurrency !== undefined) assertConcurrency(concurrency, `option "concurrency" ${where}`);
+  if (options.ageingMs !== undefined) assertTimeout(options.ageingMs, `option "ageingMs" ${where}`);
   if (version !== undefined && typeof version !== "string") {
     throw new TypeError(
       `Cannot use ${show(version)} as option "version" ${where}: it must be a string`,
@@ -175,9 +189,18 @@ function assertHandler(handler: Handler, service: string, seen: Set<string>): vo
       );
     }
     seen.add(durable);
+  } else if (handler?.kind === "command") {
+    if (seen.has(`command ${handler.command}`)) {
+      throw new TypeError(
+        `Cannot serve command "${handler.command}" ${where}: two handlers have that name`,
+      );
+    }
+    seen.add(`command ${handler.command}`);
+    // Two names that are too long together are found out now, and not by the server.
+    queueConsumers(handler, service);
   } else {
     throw new TypeError(
-      `Cannot serve ${show(handler)} ${where}: a handler is what rpc() or on() gives`,
+      `Cannot serve ${show(handler)} ${where}: a handler is what rpc(), on() or command() gives`,
     );
   }
 }

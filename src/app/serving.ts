@@ -2,6 +2,8 @@
 
 import { partsOf } from "./bus.ts";
 import { type Client, clientOf, outboundFrom } from "./client.ts";
+import type { CommandHandler } from "./command.ts";
+import { type CommandHealth, CommandServing } from "./command_serving.ts";
 import type { Handler } from "./context.ts";
 import type { EventHandler } from "./on.ts";
 import { Responder } from "./responder.ts";
@@ -21,10 +23,14 @@ export class Serving {
   readonly work: Work;
   readonly #responder: Responder;
   readonly #subscribers: Subscribers;
+  readonly #commands: CommandServing;
 
   constructor(service: string, options: ServiceOptions<readonly Handler[]>) {
     const { bus, version = "0.0.0", middleware = [], concurrency = Infinity } = options;
-    const { runtime, caller, listening, eventStreams } = partsOf(bus, `service "${service}"`);
+    const { runtime, caller, listening, busStreams, records } = partsOf(
+      bus,
+      `service "${service}"`,
+    );
     this.runtime = runtime;
     this.instanceId = options.instanceId ?? `${service}-${runtime.random.spanId()}`;
     const { instanceId } = this;
@@ -48,25 +54,49 @@ export class Serving {
       instanceId,
       hasOwnId: options.instanceId !== undefined,
       outboundFrom: outbound,
-      streams: eventStreams,
+      streams: busStreams,
       handlers: eventHandlersOf(options.handlers),
     });
-    this.work = together([this.#responder, this.#subscribers.work]);
+    this.#commands = new CommandServing({
+      runtime,
+      service,
+      version,
+      instanceId,
+      outboundFrom: outbound,
+      streams: busStreams,
+      records,
+      handlers: commandHandlersOf(options.handlers),
+      concurrency,
+      ageingMs: options.ageingMs ?? 30_000,
+    });
+    this.work = together([this.#responder, this.#subscribers.work, this.#commands.work]);
   }
 
   /** Resolves when every handler is live on the server. `onError` is told what the server refuses, then or later. */
   async open(onError: (error: Error) => void): Promise<void> {
     // First what may not be as it must be: nothing has been taken yet.
     await this.#subscribers.prepare();
+    await this.#commands.prepare();
     this.#responder.open(onError);
     await this.runtime.transport.messaging.flush();
     this.#subscribers.open();
+    this.#commands.open();
   }
 
   /** How the handlers of events are doing. */
   eventHealth(): EventHealth[] {
     return this.#subscribers.health();
   }
+
+  /** How the handlers of commands are doing. */
+  commandHealth(): CommandHealth[] {
+    return this.#commands.health();
+  }
+}
+
+/** Those of the handlers that run commands. */
+export function commandHandlersOf(handlers: readonly Handler[]): CommandHandler[] {
+  return handlers.filter((handler) => handler.kind === "command");
 }
 
 /** Those of the handlers that handle events. */

@@ -54,6 +54,25 @@ export class Spans {
     });
   }
 
+  /** The span of the sending of a command, or of an attempt to run it. */
+  startCommand(
+    kind: "producer" | "consumer",
+    service: string,
+    command: string,
+    parent: string | undefined,
+  ): CallSpan | undefined {
+    const operation = kind === "producer" ? "send" : "process";
+    return this.#start(`${operation} ${service}/${command}`, {
+      kind,
+      parent,
+      attributes: {
+        "messaging.system": "nats",
+        "messaging.operation.type": operation,
+        "messaging.destination.name": `${service}/${command}`,
+      },
+    });
+  }
+
   #start(name: string, options: SpanOptions): CallSpan | undefined {
     try {
       const span = this.#tracer.start(name, options);

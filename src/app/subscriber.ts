@@ -8,7 +8,7 @@ import { isThenable } from "../domain/thenable.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import { Handling, type HandlingParts } from "./event_handling.ts";
-import type { Source } from "./event_source.ts";
+import type { Source } from "./source.ts";
 import { KeepWorking } from "./keep_working.ts";
 import { Measures } from "./measures.ts";
 import type { EventHandler } from "./on.ts";
@@ -222,7 +222,7 @@ export class Subscriber implements Work {
   #bury(handling: Handling, reason: DeadLetterReason, error: unknown): void {
     const { key, delivery } = handling;
     handling.ended = true;
-    this.#parts.deadLetters.write(handling, reason, error).then(() => {
+    this.#parts.deadLetters.write(delivery, handling.attempt, reason, error).then(() => {
       this.#condemned.delete(key);
       delivery.term();
     }, () => {

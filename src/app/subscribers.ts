@@ -3,8 +3,8 @@
 import type { Stamp } from "../domain/stamp.ts";
 import { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { HandlingParts } from "./event_handling.ts";
-import { Source, type SourceHealth } from "./event_source.ts";
-import type { EventStreams } from "./event_streams.ts";
+import { Source, type SourceHealth } from "./source.ts";
+import type { BusStreams } from "./bus_streams.ts";
 import type { EventHandler } from "./on.ts";
 import { patiently } from "./patience.ts";
 import type { Runtime } from "./runtime.ts";
@@ -25,7 +25,7 @@ export interface EventHealth extends SourceHealth {
 export interface SubscribersOptions extends HandlingParts {
   readonly version: string;
   readonly hasOwnId: boolean;
-  readonly streams: EventStreams;
+  readonly streams: BusStreams;
   readonly handlers: readonly EventHandler[];
 }
 
@@ -49,13 +49,14 @@ export class Subscribers {
     this.#entries = handlers.map((handler) => {
       const config = consumerOf(handler, options);
       const ephemeral = isEphemeral(handler);
-      const source = new Source({ runtime, streams, config, stamp, ephemeral });
+      const source = new Source({ runtime, streams, key: "events", config, stamp, ephemeral });
       const handlerId = handlerIdOf(handler, service);
       const { instanceId } = options;
       const { pattern } = handler;
       const { mode } = handler.settings;
-      const common = { runtime, streams, stamp, service, instanceId, handlerId, pattern, source };
-      const deadLetters = new DeadLetterWriter({ ...common, mode });
+      const common = { runtime, streams, stamp, service, instanceId, handlerId, source };
+      const kind = "events" as const;
+      const deadLetters = new DeadLetterWriter({ ...common, kind, handles: pattern, mode });
       const suspects = new Suspects(streams, handlerId, stamp);
       const parts = { ...options, handler, handlerId, source, deadLetters, suspects };
       return { handler, source, subscriber: new Subscriber(parts) };

@@ -4,7 +4,7 @@ import { suspectSubject } from "../domain/dead_letter.ts";
 import { AegisError } from "../domain/error.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { Delivery, StoredMessage } from "../ports/stream.ts";
-import type { EventStreams } from "./event_streams.ts";
+import type { BusStreams } from "./bus_streams.ts";
 
 /** The turn of a suspect. */
 export interface Turn {
@@ -19,13 +19,13 @@ export interface Turn {
  * begun, and comes again, is one over which its process ended; those beside it were not noted.
  */
 export class Suspects {
-  readonly #streams: EventStreams;
+  readonly #streams: BusStreams;
   readonly #handler: string;
   readonly #stamp: Stamp;
   #last: Promise<void> = Promise.resolve();
 
   /** Makes the suspects of one handler. */
-  constructor(streams: EventStreams, handler: string, stamp: Stamp) {
+  constructor(streams: BusStreams, handler: string, stamp: Stamp) {
     this.#streams = streams;
     this.#handler = handler;
     this.#stamp = stamp;

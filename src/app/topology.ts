@@ -2,10 +2,12 @@
 
 import { assertKeys, show } from "../domain/check.ts";
 import { type Bus, partsOf } from "./bus.ts";
-import type { EventStreams } from "./event_streams.ts";
+import type { BusStreams, StreamKey } from "./bus_streams.ts";
 import { planConsumer, type PlannedStep, stepText, type TopologyStep } from "./resources.ts";
 import { definitionOf, type ServiceDefinition } from "./service_options.ts";
-import { eventHandlersOf } from "./serving.ts";
+import { commandHandlersOf, eventHandlersOf } from "./serving.ts";
+import { dueConsumer } from "./command_later.ts";
+import { queueConsumers } from "./command_plan.ts";
 import { consumerOf, isEphemeral } from "./subscription_plan.ts";
 
 /** Options of {@linkcode ensureTopology}. */
@@ -68,7 +70,7 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
       `Cannot use ${show(plan)} as option "plan" of ensureTopology(): it must be a boolean`,
     );
   }
-  const { runtime, eventStreams } = partsOf(bus, "ensureTopology()");
+  const { runtime, busStreams } = partsOf(bus, "ensureTopology()");
   const steps: TopologyStep[] = [];
   const take = async ({ step, apply }: PlannedStep): Promise<void> => {
     const known = steps.some(({ kind, name, stream }) =>
@@ -78,30 +80,45 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
     if (!plan) await apply();
   };
   for (const service of services) {
-    await each(eventStreams, definitionOf(service, "in ensureTopology()"), take);
+    await each(busStreams, definitionOf(service, "in ensureTopology()"), take);
   }
   for (const step of steps) runtime.logger.info(stepText(step), { plan });
   return { steps, toString: () => steps.map(stepText).join("\n") };
 }
 
 async function each(
-  streams: EventStreams,
+  streams: BusStreams,
   { name: service, options, instanceId }: ServiceDefinition,
   take: (planned: PlannedStep) => Promise<void>,
 ): Promise<void> {
-  const handlers = eventHandlersOf(options.handlers);
-  if (handlers.length === 0) return;
+  const events = eventHandlersOf(options.handlers);
+  const commands = commandHandlersOf(options.handlers);
+  if (events.length + commands.length === 0) return;
   const { version = "0.0.0" } = options;
   const stamp = { by: service, version };
-  const events = await streams.plan("events", stamp);
-  if (events.planned !== undefined) await take(events.planned);
-  const dead = await streams.plan("deadLetters", stamp);
-  if (dead.planned !== undefined) await take(dead.planned);
+  const { admin } = streams.ports;
+  const makeStream = async (key: StreamKey): Promise<string> => {
+    const { name, planned } = await streams.plan(key, stamp);
+    if (planned !== undefined) await take(planned);
+    return name;
+  };
+  const stream = events.length === 0 ? undefined : await makeStream("events");
+  const queue = commands.length === 0 ? undefined : await makeStream(`commands.${service}`);
+  if (queue !== undefined) await makeStream("records");
+  await makeStream("deadLetters");
   const by = { service, version, instanceId, hasOwnId: options.instanceId !== undefined };
-  for (const handler of handlers) {
+  for (const handler of events) {
     const config = consumerOf(handler, by);
     if (isEphemeral(handler)) continue;
-    const wanted = { stream: events.name, config, stamp };
-    await take(await planConsumer(streams.ports.admin, wanted));
+    await take(await planConsumer(admin, { stream: stream!, config, stamp }));
+  }
+  if (queue !== undefined && streams.ports.store.publishLater !== undefined) {
+    const later = await makeStream("later");
+    await take(await planConsumer(admin, { stream: later, config: dueConsumer(service), stamp }));
+  }
+  for (const handler of commands) {
+    for (const config of queueConsumers(handler, service)) {
+      await take(await planConsumer(admin, { stream: queue!, config, stamp }));
+    }
   }
 }

@@ -8,11 +8,24 @@ export const DEAD_LETTERS_STREAM = "DEAD_LETTERS";
 /** The subject prefix of all dead letters. */
 export const DEAD_LETTERS_PREFIX = "dead_letters";
 
+/** Which kind of message it was. */
+export type DeadLetterKind = "events" | "commands";
+
 /**
  * Why it is one: its handler failed for the last time or said that it will always fail; it is not what its schema asks
- * for; its bytes are no message of the protocol; or process after process ended while it was handled.
+ * for; its bytes are no message of the protocol; process after process ended while it was handled; or, of a command, its
+ * time was over.
  */
-export type DeadLetterReason = "failed" | "invalid" | "unreadable" | "crashed";
+export type DeadLetterReason = "failed" | "invalid" | "unreadable" | "crashed" | "timed_out";
+
+/** Every reason. */
+export const DEAD_LETTER_REASONS: readonly DeadLetterReason[] = [
+  "failed",
+  "invalid",
+  "unreadable",
+  "crashed",
+  "timed_out",
+];
 
 /** The error that ended it, as it is kept. */
 export interface DeadLetterError {
@@ -79,9 +92,19 @@ export const REPLAY_HEADER = "aegis-replay-for";
 const MAX_ERROR = 16_384;
 const MAX_MESSAGE = 2_000;
 
-/** The subject of dead letters of a service, of one kind. `rest` is the type of the event, or a pattern of types. */
-export function deadLetterSubject(kind: "events", service: string, rest: string): string {
+/** The subject of dead letters of a service, of one kind. `rest` is the type of the event or the command, or a pattern. */
+export function deadLetterSubject(
+  kind: DeadLetterKind | "*",
+  service: string,
+  rest: string,
+): string {
   return `${DEAD_LETTERS_PREFIX}.${kind}.${service}.${rest}`;
+}
+
+/** The type of an event, or the name of a command, by the subject that it was published to. */
+export function typeOfSubject(kind: DeadLetterKind, subject: string): string {
+  const tokens = subject.split(".");
+  return kind === "events" ? tokens.slice(1).join(".") : tokens[2] ?? subject;
 }
 
 /**
@@ -173,7 +196,7 @@ export function isForServer(name: string): boolean {
 }
 
 function isReason(text: string): text is DeadLetterReason {
-  return ["failed", "invalid", "unreadable", "crashed"].includes(text);
+  return (DEAD_LETTER_REASONS as readonly string[]).includes(text);
 }
 
 function readError(text: string): DeadLetterError {

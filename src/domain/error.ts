@@ -211,6 +211,53 @@ export class QueueFullError extends AegisError {
   }
 }
 
+/** What a {@linkcode CommandError} may carry. */
+export interface CommandErrorOptions extends ErrorOptions {
+  /** How many attempts had begun. */
+  readonly attempts?: number;
+  /** What goes along to whoever asks for the result; it must have a JSON form. */
+  readonly data?: unknown;
+  /** Whether no further attempt would come to anything: the command fails at once. @default {false} */
+  readonly final?: boolean;
+}
+
+/**
+ * A command came to nothing: `code` and `message` are those of the last attempt's error. Thrown in a handler, it gives the
+ * command its own code, message and data, and with `final` it says that there is no use in trying again; any other error
+ * with a property `final` that is true says the same.
+ *
+ * @example
+ * ```ts
+ * import { CommandError } from "@aegis/sdk";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * const error = new CommandError("CARD_EXPIRED", "The card has expired", { final: true });
+ * strictEqual(CommandError.is(error, "CARD_EXPIRED"), true);
+ * ```
+ */
+export class CommandError extends AegisError {
+  static {
+    mark(this, "error/CommandError");
+  }
+
+  /** The name of the class. */
+  override name = "CommandError";
+  /** How many attempts had begun; 0 where nobody has counted yet. */
+  readonly attempts: number;
+  /** What the handler gave along, as JSON. */
+  readonly data: unknown;
+  /** Whether it says that there is no use in trying again. */
+  readonly final: boolean;
+
+  /** Makes an error of a command. */
+  constructor(code: string, message: string, options: CommandErrorOptions = {}) {
+    super(code, message, options);
+    this.attempts = options.attempts ?? 0;
+    this.data = options.data;
+    this.final = options.final ?? false;
+  }
+}
+
 /** A value has no encoding, bytes are no valid encoding, or a message is too large. */
 export class SerializationError extends AegisError {
   static {

@@ -6,7 +6,7 @@ import { assertKeys, isPlainObject, show } from "./check.ts";
 export interface StreamOptions {
   /** Where it is stored; it cannot be changed. @default {"file"} */
   readonly storage?: "file" | "memory";
-  /** For how long a message is kept, in milliseconds; 0 is for ever. @default {7 days for events, 0 for dead letters} */
+  /** For how long a message is kept, in milliseconds; 0 is for ever. @default {7 days for events and for records of commands, 0 for commands and dead letters} */
   readonly maxAgeMs?: number;
   /** How many messages are kept; 0 is any number. @default {0} */
   readonly maxMessages?: number;
@@ -31,6 +31,13 @@ export interface StreamsOptions {
   readonly events?: StreamOptions;
   /** The stream of dead letters, `DEAD_LETTERS`. */
   readonly deadLetters?: StreamOptions;
+  /**
+   * The work queues of commands, `COMMANDS_{service}`. What is sent to one that is full is refused with a `QueueFullError`;
+   * with `discard: "old"` commands would be deleted that nobody has run.
+   */
+  readonly commands?: StreamOptions;
+  /** The bucket of their records: `maxAgeMs` is how long the state and the result of a command outlive its last change. */
+  readonly commandRecords?: StreamOptions;
 }
 
 const DAY_MS = 86_400_000;
@@ -48,6 +55,8 @@ export const STREAM_DEFAULTS: Readonly<Record<keyof StreamsOptions, Required<Str
   events: { ...COMMON, maxAgeMs: 7 * DAY_MS },
   // Nobody may lose them by not looking for a while.
   deadLetters: { ...COMMON, maxAgeMs: 0 },
+  commands: { ...COMMON, maxAgeMs: 0 },
+  commandRecords: { ...COMMON, maxAgeMs: 7 * DAY_MS },
 };
 
 const NUMBERS = ["maxAgeMs", "maxMessages", "maxBytes", "maxMessageBytes", "duplicateWindowMs"];

@@ -222,7 +222,14 @@ bothStreams("dead letters are listed, replayed and discarded by what they are", 
   strictEqual(await client.discardDeadLetter(first!.id), false);
   strictEqual(await client.discardDeadLetters({ service: "mail" }), 2);
   strictEqual(await count({}), 1);
-  for (const filter of [{ services: "x" }, { service: "a.b" }, { type: "x" }, { ids: ["a"] }]) {
+  const wrong = [
+    { services: "x" },
+    { service: "a.b" },
+    { kind: "event", type: "x" },
+    { kind: "events" },
+    { ids: ["a"] },
+  ];
+  for (const filter of wrong) {
     strictEqual(
       (await errorOf(client.listDeadLetters(filter as never)) as Error).name,
       "TypeError",
@@ -308,6 +315,9 @@ bothStreams(
       storage: "file",
       replicas: 1,
       discard: "old",
+      maxMessagesPerSubject: 0,
+      bucket: false,
+      schedules: false,
       maxAgeMs: 0,
       maxMessages: 0,
       maxBytes: 0,

@@ -64,7 +64,11 @@ test("two handlers that would share a durable are refused, and named ones are no
   );
   create(on("a.*", nothing), on("a.*", { name: "other" }, nothing));
   create(on("a.*", nothing), on("a.*", { mode: "broadcast" }, nothing));
-  refuses(() => create(event("a.b") as never), TypeError, /what rpc\(\) or on\(\) gives/);
+  refuses(
+    () => create(event("a.b") as never),
+    TypeError,
+    /what rpc\(\), on\(\) or command\(\) gives/,
+  );
 });
 
 test("a durable whose name no server would take is refused when the service is created", async () => {

@@ -14,6 +14,7 @@ const MEMBERS = [
   "message",
   "publish",
   "remainingMs",
+  "send",
   "service",
   "signal",
   "traceId",

@@ -33,7 +33,7 @@ test("a consumer that is not there is made, with where it begins and a stamp", a
   });
   await taken(admin, planned);
   deepStrictEqual(admin.calls, ["put shop=order=+ of EVENTS"]);
-  deepStrictEqual(admin.consumers.get(CONSUMER.name), {
+  deepStrictEqual(admin.known.get(CONSUMER.name), {
     ...CONSUMER,
     description: "shop on order.*, from new (set up by shop 1.0.0)",
   });
@@ -60,7 +60,7 @@ test("a consumer is changed where it may be, and stays where it is in the stream
     ],
     ["put shop=order=+ of EVENTS"],
   ]);
-  deepStrictEqual(admin.consumers.get(CONSUMER.name), {
+  deepStrictEqual(admin.known.get(CONSUMER.name), {
     ...CONSUMER,
     ...changed,
     from: { sequence: 7 },
@@ -107,7 +107,7 @@ test("what an older version has set on a consumer is changed", async () => {
   const admin = await after(wantConsumer({ ackWaitMs: 500 }, shop("1.8.0")));
   const planned = await planConsumer(admin, wantConsumer({}, shop("1.9.0")));
   strictEqual((await taken(admin, planned))[0], "update");
-  strictEqual(admin.consumers.get(CONSUMER.name)?.ackWaitMs, 30_000);
+  strictEqual(admin.known.get(CONSUMER.name)?.ackWaitMs, 30_000);
 });
 
 test("a consumer of another service is a conflict, in whatever version", async () => {
@@ -165,7 +165,7 @@ test("a consumer that was lost begins elsewhere, and is still what was asked for
   deepStrictEqual(await taken(admin, await planConsumer(admin, wanted)), ["keep", [], []]);
   const changed = await planConsumer(admin, wantConsumer({ from: "all", ackWaitMs: 5 }));
   strictEqual((await taken(admin, changed))[0], "update");
-  const { from, description } = admin.consumers.get(CONSUMER.name)!;
+  const { from, description } = admin.known.get(CONSUMER.name)!;
   deepStrictEqual(from, { sequence: 42 });
   strictEqual(description, stamped("shop on order.*, from all", shop("1.0.0")));
 });

@@ -27,6 +27,9 @@ export const STREAM: StreamConfig = {
   storage: "file",
   replicas: 1,
   discard: "new",
+  maxMessagesPerSubject: 0,
+  bucket: false,
+  schedules: false,
   maxAgeMs: 1_000,
   maxMessages: 0,
   maxBytes: 0,
@@ -60,12 +63,12 @@ export const wantConsumer = (
 /** A broker that has what it is told to have, and remembers what it was told. */
 export class FakeAdmin implements StreamAdmin {
   config: StreamConfig | undefined;
-  readonly consumers: Map<string, ConsumerConfig> = new Map();
+  readonly known: Map<string, ConsumerConfig> = new Map();
   readonly calls: string[] = [];
 
   constructor(config?: StreamConfig, ...consumers: ConsumerConfig[]) {
     this.config = config;
-    for (const consumer of consumers) this.consumers.set(consumer.name, consumer);
+    for (const consumer of consumers) this.known.set(consumer.name, consumer);
   }
 
   stream(name: string): Promise<StreamState | undefined> {
@@ -91,18 +94,22 @@ export class FakeAdmin implements StreamAdmin {
   }
 
   consumer(_: string, name: string): Promise<ConsumerState | undefined> {
-    const config = this.consumers.get(name);
+    const config = this.known.get(name);
     return Promise.resolve(config && { config, pending: 0, ackPending: 0, ackFloor: 0 });
   }
 
   putConsumer(stream: string, config: ConsumerConfig): Promise<void> {
     this.calls.push(`put ${config.name} of ${stream}`);
-    this.consumers.set(config.name, config);
+    this.known.set(config.name, config);
     return Promise.resolve();
   }
 
   deleteConsumer(): Promise<boolean> {
     return Promise.resolve(false);
+  }
+
+  consumers(): Promise<readonly string[]> {
+    return Promise.resolve([...this.known.keys()]);
   }
 }
 

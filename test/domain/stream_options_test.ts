@@ -27,6 +27,8 @@ test("the defaults are those that are documented: dead letters are kept for ever
   deepStrictEqual(STREAM_DEFAULTS, {
     events: { ...common, maxAgeMs: 604_800_000 },
     deadLetters: { ...common, maxAgeMs: 0 },
+    commands: { ...common, maxAgeMs: 0 },
+    commandRecords: { ...common, maxAgeMs: 604_800_000 },
   });
 });
 

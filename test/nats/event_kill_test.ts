@@ -8,7 +8,8 @@ import { connect, createClient, createService, on } from "../../mod.ts";
 import { watchProcess } from "../../tools/guard.ts";
 import { startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 import { findDeno, findNode } from "../../tools/runtime.ts";
-import { isExact, pause, proveEvents, reportText } from "../proof/event_proof.ts";
+import { isExact, proveEvents, reportText } from "../proof/event_proof.ts";
+import { pause } from "../proof/instances.ts";
 import { logger, until } from "./outage_tools.ts";
 
 const PROGRAM = fileURLToPath(new URL("event_crash_program.ts", import.meta.url));

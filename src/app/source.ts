@@ -1,15 +1,15 @@
-// The source of a handler's events: its consumer, made to order, and made again when it is lost.
+// The source of a handler's events or commands: its consumer, made to order, and made again when it is lost.
 
 import { AegisError } from "../domain/error.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { ConsumerConfig, Delivery, Pull } from "../ports/stream.ts";
-import type { EventStreams } from "./event_streams.ts";
+import type { BusStreams, StreamKey } from "./bus_streams.ts";
 import { pause } from "./pause.ts";
 import { logStep, planConsumer, restarted } from "./resources.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** How events come to a handler. */
+/** How messages come to a handler. */
 export interface SourceHealth {
   /** Whether they come: the consumer is there and the server serves it. */
   readonly ok: boolean;
@@ -17,7 +17,7 @@ export interface SourceHealth {
   readonly stream: string;
   /** The consumer. */
   readonly consumer: string;
-  /** How many events of the stream have not been delivered yet, as of a while ago; undefined where nobody knows. */
+  /** How many messages of the stream have not been delivered yet, as of a while ago; undefined where nobody knows. */
   readonly pending: number | undefined;
   /** What is wrong, if anything is. */
   readonly error: Error | undefined;
@@ -26,7 +26,9 @@ export interface SourceHealth {
 /** What a source is made of. */
 export interface SourceParts {
   readonly runtime: Runtime;
-  readonly streams: EventStreams;
+  readonly streams: BusStreams;
+  /** The stream that the consumer is of. */
+  readonly key: StreamKey;
   readonly config: ConsumerConfig;
   readonly stamp: Stamp;
   /** Whether the consumer goes with this instance. */
@@ -80,14 +82,14 @@ export class Source {
 
   /** Looks what would have to be done. @throws {ConflictError} when it cannot be as it must be. */
   async plan(): Promise<void> {
-    const { runtime: { clock }, streams, config, stamp } = this.#parts;
+    const { runtime: { clock }, streams, key, config, stamp } = this.#parts;
     const { from } = config;
     if (typeof from === "object" && "time" in from && from.time > clock.now() + SKEW_MS) {
       throw new RangeError(
-        `Cannot use ${config.name}: its events begin at a time that has not come, from which a server would begin at once`,
+        `Cannot use ${config.name}: its messages begin at a time that has not come, from which a server would begin at once`,
       );
     }
-    const { name, planned } = await streams.plan("events", stamp);
+    const { name, planned } = await streams.plan(key, stamp);
     if (planned?.step.action === "conflict") await planned.apply();
     const consumer = await planConsumer(streams.ports.admin, { stream: name, config, stamp });
     if (consumer.step.action === "conflict") await consumer.apply();
@@ -95,8 +97,8 @@ export class Source {
 
   /** Makes the stream and the consumer, or compares them. @throws {ConflictError} when they cannot be what they must be. */
   async prepare(): Promise<void> {
-    const { runtime, streams, config, stamp } = this.#parts;
-    this.#stream = await streams.name("events", stamp);
+    const { runtime, streams, key, config, stamp } = this.#parts;
+    this.#stream = await streams.name(key, stamp);
     const { admin } = streams.ports;
     const before = await admin.stream(this.#stream);
     const planned = await planConsumer(admin, { stream: this.#stream, config, stamp });
@@ -183,8 +185,8 @@ export class Source {
       return;
     }
     this.#error = error;
-    if (error === undefined) logger.info(`Events come again by ${config.name}`);
-    else logger.warn(`No events come by ${config.name} at the moment`, { error });
+    if (error === undefined) logger.info(`Messages come again by ${config.name}`);
+    else logger.warn(`No messages come by ${config.name} at the moment`, { error });
   }
 
   /** Makes the consumer again, from where it was, until it is there or nobody wants it. */
@@ -215,9 +217,9 @@ export class Source {
   }
 
   async #makeAgain(): Promise<void> {
-    const { streams, config, stamp } = this.#parts;
+    const { streams, key, config, stamp } = this.#parts;
     const { admin } = streams.ports;
-    this.#stream = await streams.renewed("events", stamp);
+    this.#stream = await streams.renewed(key, stamp);
     // Another instance may have been faster.
     const there = await admin.consumer(this.#stream, config.name);
     if (there !== undefined) return;
@@ -227,7 +229,9 @@ export class Source {
     // What is in another stream of that name nobody has seen.
     if (another) this.#floor = 0;
     this.#streamMadeAt = madeAt;
-    const from = another ? "all" : { sequence: this.#floor + 1 };
+    // What a work queue holds nobody has done, wherever it is.
+    const whole = another || key.startsWith("commands.");
+    const from = whole ? "all" : { sequence: this.#floor + 1 };
     await admin.putConsumer(
       this.#stream,
       restarted({ stream: this.#stream, config, stamp }, from),

@@ -1,0 +1,103 @@
+// Claiming: who has a command at hand writes into its record that it runs it, and runs it only when that is written.
+
+import { sentAt } from "../domain/command.ts";
+import {
+  claimStep,
+  type CommandRecord,
+  pendingRecord,
+  runningRecord,
+} from "../domain/command_record.ts";
+import { RECORD_HEADER } from "../domain/command_subject.ts";
+import { ConflictError } from "../domain/error.ts";
+import type { BusStreams } from "./bus_streams.ts";
+import type { CommandRecords, Kept } from "./command_records.ts";
+import type { CommandRun } from "./command_run.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** What a claim came to. */
+export type Claimed =
+  /** It is this instance's, and its handler may begin. */
+  | { readonly kind: "claimed" }
+  /** It has ended before, or another message of the same command is there: this one is not needed. */
+  | { readonly kind: "done"; readonly record: CommandRecord }
+  /** It was tried as often as it may be, and the last attempts ended with their processes. */
+  | { readonly kind: "exhausted" }
+  /** Somebody else has it by a delivery that is as new. */
+  | { readonly kind: "held" };
+
+const CLAIMED: Claimed = Object.freeze({ kind: "claimed" });
+const HELD: Claimed = Object.freeze({ kind: "held" });
+
+/** What claims are made with. */
+export interface ClaimParts {
+  readonly runtime: Runtime;
+  readonly streams: BusStreams;
+  readonly records: CommandRecords;
+  readonly instanceId: string;
+}
+
+/**
+ * Claims a command, within the lease that comes with its delivery.
+ *
+ * @throws {UnavailableError | TimeoutError | ClosedError} when the record could not be read or written in that time.
+ */
+export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed> {
+  const { runtime, records, instanceId } = parts;
+  const { delivery, token, codec, stream } = run;
+  const place = { stream, sequence: delivery.sequence, delivery: delivery.attempt };
+  let kept = await first(parts, run);
+  for (let looks = 0;; looks++) {
+    const step = claimStep(kept.record, place);
+    if (step === "held") return HELD;
+    if (step === "done") return { kind: "done", record: kept.record! };
+    if (step === "other" && await isThere(parts, kept.record!)) {
+      return { kind: "done", record: kept.record! };
+    }
+    const before = kept.record ?? pendingOf(run);
+    run.revision = kept.revision;
+    if (step === "exhausted") {
+      run.record = before;
+      return { kind: "exhausted" };
+    }
+    const record = runningRecord(before, place, instanceId, runtime.clock.now());
+    // As it is, should it be written and nobody hear of that.
+    run.record = record;
+    try {
+      run.revision = await records.write(token, record, kept.revision, {
+        codec,
+        expiresAt: run.leaseEnd,
+      });
+      run.resume(before);
+      return CLAIMED;
+    } catch (error) {
+      if (!ConflictError.is(error)) throw error;
+      kept = await records.read(token);
+      // Who has just begun was a moment faster with an older delivery, and is there: it is to go on.
+      const began = kept.record?.state === "running" && kept.record.sequence === place.sequence;
+      if (began && looks === 0) return HELD;
+    }
+  }
+}
+
+/** What is known of the record: of a command that comes for the first time, what its sender wrote. */
+async function first({ records }: ClaimParts, run: CommandRun): Promise<Kept> {
+  const revision = run.delivery.attempt === 1 ? Number(run.header(RECORD_HEADER)) : NaN;
+  return Number.isInteger(revision) && revision > 0
+    ? { record: pendingOf(run), revision }
+    : await records.read(run.token);
+}
+
+function pendingOf({ command, service, handler }: CommandRun): CommandRecord {
+  const { messageId: id, priority, maxRetries, timeoutMs } = command;
+  const facts = { id, service, command: handler.command, priority, maxRetries, timeoutMs };
+  return pendingRecord({ ...facts, createdAt: sentAt(command) }, undefined);
+}
+
+/** Whether the message is there that a record says is run; it may have been sent at another priority. */
+async function isThere(
+  { streams }: ClaimParts,
+  { stream, sequence }: CommandRecord,
+): Promise<boolean> {
+  const stored = await streams.ports.store.read(stream!, sequence!, ">");
+  return stored?.sequence === sequence;
+}

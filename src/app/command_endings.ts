@@ -1,0 +1,252 @@
+// Endings: how an attempt ends for everybody else: its record first, then whoever waits for it, then the queue.
+
+import { failureOf } from "../domain/command_error.ts";
+import { type CommandRecord, type CommandState, isFinal } from "../domain/command_record.ts";
+import { completionJson, completionValue, progressJson } from "../domain/command_signal.ts";
+import { callbackSubject, progressSubject, STATE_HEADER } from "../domain/command_subject.ts";
+import type { DeadLetterReason } from "../domain/dead_letter.ts";
+import { type AegisError, SerializationError } from "../domain/error.ts";
+import type { Cancel } from "./command_cancels.ts";
+import type { CommandLedger, Written } from "./command_ledger.ts";
+import type { CommandRun } from "./command_run.ts";
+import type { DeadLetterWriter } from "./dead_letter_writer.ts";
+import { pause } from "./pause.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** What endings are made with. */
+export interface EndingsParts {
+  readonly runtime: Runtime;
+  readonly ledger: CommandLedger;
+  /** Those of the queue that a command came from. */
+  readonly deadLettersOf: (run: CommandRun) => DeadLetterWriter;
+  /** Whether the instance stops. */
+  readonly isStopping: () => boolean;
+}
+
+/** How soon a dead letter is tried again that could not be stored, in milliseconds. */
+const DEAD_LETTER_RETRY_MS = 2_000;
+
+/** Ends attempts. Each resolves when it is done, or nobody can do it any more, and never rejects. */
+export class CommandEndings {
+  readonly #parts: EndingsParts;
+
+  constructor(parts: EndingsParts) {
+    this.#parts = parts;
+  }
+
+  /** It has come to a result. */
+  async completed(run: CommandRun, result: unknown): Promise<void> {
+    const error = await this.#guard(run, async () => {
+      const kept = await this.#write(run, "completed", (record) => ({
+        ...record,
+        percent: 100,
+        result: result ?? null,
+        error: undefined,
+      }));
+      if (!kept) return;
+      this.#tellResult(run, result);
+      run.delivery.ack();
+    });
+    // A result that no record can hold will be the same the next time.
+    if (error === undefined) return;
+    const { service, handler } = run;
+    const reason = new SerializationError(
+      `The result of ${handler.command} of ${service} cannot be kept: ${error.message}`,
+      {
+        cause: error,
+        ...(error.code === "PAYLOAD_TOO_LARGE" ? { code: "PAYLOAD_TOO_LARGE" } : {}),
+      },
+    );
+    await this.failed(run, "failed", reason);
+  }
+
+  /** It has failed, and is tried again after a while. */
+  async retrying(run: CommandRun, error: unknown, delayMs: number): Promise<void> {
+    await this.#guard(run, async () => {
+      const { clock } = this.#parts.runtime;
+      const written = await this.#writeStep(run, (record) => ({
+        ...record,
+        state: "retrying",
+        error: failureOf(error),
+        dueAt: clock.now() + Math.ceil(delayMs),
+        updatedAt: clock.now(),
+      }));
+      if (written.kind === "written") run.delivery.nak(delayMs);
+      else if (written.kind === "ended") run.delivery.ack();
+    });
+  }
+
+  /** It has failed for good. */
+  async failed(
+    run: CommandRun,
+    reason: DeadLetterReason,
+    error: unknown,
+    state: "failed" | "timed_out" = "failed",
+  ): Promise<void> {
+    await this.#guard(run, async () => {
+      // First the dead letter: whoever reads in the record that it failed finds it there.
+      const buried = await this.#bury(run, reason, error);
+      if (buried === "over") return;
+      if (buried === "not") return run.delivery.nak(DEAD_LETTER_RETRY_MS);
+      const kept = await this.#write(run, state, (record) => ({
+        ...record,
+        error: failureOf(error),
+      }));
+      if (!kept) return;
+      this.#tellEnd(run, state);
+      run.delivery.term();
+    });
+  }
+
+  /** It was taken back. */
+  async cancelled(run: CommandRun, { recorded, by, reason }: Cancel): Promise<void> {
+    if (recorded) return run.delivery.ack();
+    await this.#guard(run, async () => {
+      const kept = await this.#write(run, "cancelled", (record) => ({
+        ...record,
+        cancelledBy: by,
+        reason,
+      }));
+      if (!kept) return;
+      this.#tellEnd(run, "cancelled");
+      run.delivery.ack();
+    });
+  }
+
+  /** Another instance is to run it: this one stops, and its attempt does not count. */
+  async givenBack(run: CommandRun): Promise<void> {
+    const { clock } = this.#parts.runtime;
+    await this.#guard(run, async () => {
+      const written = await this.#writeStep(run, (record) => ({
+        ...record,
+        state: "pending",
+        attempts: Math.max(0, record.attempts - 1),
+        instanceId: undefined,
+        updatedAt: clock.now(),
+      }));
+      if (written.kind === "written") run.delivery.nak(0);
+      else if (written.kind === "ended") run.delivery.ack();
+    });
+  }
+
+  /** It had ended before: whoever waits for it may not have heard of that. */
+  again(run: CommandRun, record: CommandRecord): void {
+    if (record.state === "completed") this.#tellResult(run, record.result);
+    else if (isFinal(record.state)) this.#tellEnd(run, record.state);
+    run.delivery.ack();
+  }
+
+  /** Writes the last record; false where it is not this instance's to write any more. */
+  async #write(
+    run: CommandRun,
+    state: CommandState,
+    change: (record: CommandRecord) => CommandRecord,
+  ): Promise<boolean> {
+    const now = this.#parts.runtime.clock.now();
+    const written = await this.#writeStep(run, (record) => ({
+      ...change(record),
+      state,
+      dueAt: undefined,
+      finishedAt: now,
+      updatedAt: now,
+    }));
+    // Somebody took it back a moment before: the queue needs it no longer.
+    if (written.kind === "ended") run.delivery.ack();
+    return written.kind === "written";
+  }
+
+  /** Writes a record with the last step of progress in it. */
+  async #writeStep(
+    run: CommandRun,
+    change: (record: CommandRecord) => CommandRecord,
+  ): Promise<Written> {
+    const { ledger } = this.#parts;
+    const step = run.progress?.last;
+    try {
+      return await ledger.write(run, (record) => change({ ...record, ...step }));
+    } catch (error) {
+      if (step?.data === undefined || !SerializationError.is(error)) throw error;
+      // It may be the data that are too large: how the command has ended matters more.
+      return await ledger.write(run, (record) => change({ ...record, ...step, data: record.data }));
+    }
+  }
+
+  /**
+   * Stores the dead letter, as long as it takes; `not` when that is not waited for any more, `over` when the command has
+   * become somebody else's meanwhile, or has ended.
+   */
+  async #bury(
+    run: CommandRun,
+    reason: DeadLetterReason,
+    error: unknown,
+  ): Promise<"done" | "not" | "over"> {
+    const { runtime, ledger, deadLettersOf, isStopping } = this.#parts;
+    const { clock } = runtime;
+    for (;;) {
+      if (clock.monotonic() >= run.leaseEnd) {
+        // A dead letter of a command that goes on elsewhere would be a lie.
+        const { kind } = await ledger.check(run);
+        if (kind === "ended") run.delivery.ack();
+        if (kind !== "written") return "over";
+      }
+      try {
+        await deadLettersOf(run).write(run.delivery, run.attempt, reason, error);
+        return "done";
+      } catch {
+        // It is in the log; the command keeps its place until the dead letter is stored.
+        if (isStopping() || runtime.transport.status === "closed") return "not";
+        await pause(runtime, DEAD_LETTER_RETRY_MS);
+      }
+    }
+  }
+
+  /** Does it; the error when the record cannot hold what is to be written, which the caller can say otherwise. */
+  async #guard(
+    run: CommandRun,
+    work: () => Promise<void>,
+  ): Promise<AegisError | undefined> {
+    try {
+      await work();
+    } catch (error) {
+      if (SerializationError.is(error)) return error;
+      // The bus is closed, or the server refuses: the command comes again, here or elsewhere.
+      run.log.error("The record of a command could not be written; it comes again", { error });
+    }
+    return undefined;
+  }
+
+  #tellResult(run: CommandRun, result: unknown): void {
+    const { codec, token, command: { messageId: id } } = run;
+    const json = codec.text === undefined ? undefined : codec.encode(result ?? null);
+    const body = typeof json === "string"
+      ? completionJson(id, json)
+      : codec.encode(completionValue(id, result));
+    // One that is too large to be told is in the record all the same.
+    if (!this.#publish(callbackSubject(token), body, undefined)) this.#tellEnd(run, "completed");
+  }
+
+  #tellEnd(run: CommandRun, state: CommandState): void {
+    const { token, command: { messageId: commandId }, record } = run;
+    const body = progressJson({
+      commandId,
+      percent: record?.percent ?? 0,
+      status: state,
+      timestampMs: this.#parts.runtime.clock.now(),
+    });
+    this.#publish(progressSubject(token), body, { [STATE_HEADER]: state });
+  }
+
+  #publish(
+    subject: string,
+    body: string | Uint8Array,
+    headers: Readonly<Record<string, string>> | undefined,
+  ): boolean {
+    try {
+      this.#parts.runtime.transport.messaging.publish(subject, body, undefined, headers);
+      return true;
+    } catch (error) {
+      // While the bus is away nobody hears anything: whoever waits reads the record when it is back.
+      return !SerializationError.is(error);
+    }
+  }
+}

@@ -1,0 +1,208 @@
+// Handles of commands: progress, result, cancel and status, from whichever process.
+
+import { type CommandRecord, isFinal, type ProgressStep } from "../domain/command_record.ts";
+import { progressJson } from "../domain/command_signal.ts";
+import { cancelSubject, progressSubject, STATE_HEADER } from "../domain/command_subject.ts";
+import { notFound, resultOf } from "../domain/command_error.ts";
+import { ConflictError, TimeoutError } from "../domain/error.ts";
+import { show } from "../domain/check.ts";
+import { checkResultOptions } from "./command_input.ts";
+import type { CommandRecords } from "./command_records.ts";
+import type { CommandTracker, Ending, Tracked } from "./command_tracker.ts";
+import type { CommandHandle, ResultOptions } from "./command_types.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** What handles are made of. */
+export interface HandleParts {
+  readonly runtime: Runtime;
+  readonly records: CommandRecords;
+  readonly tracker: CommandTracker;
+  /** Who takes commands back with them. */
+  readonly source: string;
+}
+
+/** How long reading or writing a record may take, in milliseconds. */
+const RECORD_MS = 5_000;
+
+/** The handle of a command. */
+export function handleOf(parts: HandleParts, tracked: Tracked): CommandHandle {
+  const { id, service, command } = tracked;
+  return Object.freeze({
+    id,
+    service,
+    command,
+    progress: (options: Pick<ResultOptions, "signal"> = {}) => {
+      checkResultOptions(options, "of progress()", ["signal"]);
+      return stepsOf(parts, tracked, options.signal);
+    },
+    result: async (options: ResultOptions = {}) => {
+      checkResultOptions(options, "of result()");
+      const ending = await endOf(parts, tracked, options);
+      if ("error" in ending) throw ending.error;
+      return "record" in ending ? resultOf(ending.record) : ending.result;
+    },
+    cancel: (reason?: string) => cancel(parts, tracked, reason),
+    status: async () => {
+      const { record } = await parts.records.read(tracked.token);
+      if (record === undefined) throw notFound(id);
+      return record;
+    },
+  });
+}
+
+/** How it ends, or an error once nobody waits for that any more. */
+function endOf(
+  { runtime, tracker }: HandleParts,
+  tracked: Tracked,
+  { timeoutMs = Infinity, signal }: ResultOptions,
+): Promise<Ending> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    if (tracked.ending !== undefined) return resolve(tracked.ending);
+    const leave = (): void => {
+      stop();
+      timer?.cancel();
+      signal?.removeEventListener("abort", abort);
+    };
+    const abort = (): void => {
+      leave();
+      reject(signal!.reason);
+    };
+    const timer = timeoutMs === Infinity ? undefined : runtime.clock.setTimer(timeoutMs, () => {
+      leave();
+      const { command, service, id } = tracked;
+      reject(
+        new TimeoutError(
+          `${command} of ${service} had not ended within ${timeoutMs} ms; it goes on, and its result can be asked for again`,
+          { details: { id, waiting: true } },
+        ),
+      );
+    });
+    signal?.addEventListener("abort", abort, { once: true });
+    const stop = tracker.observe(tracked, {
+      end: (ending) => {
+        timer?.cancel();
+        signal?.removeEventListener("abort", abort);
+        resolve(ending);
+      },
+    });
+  });
+}
+
+/** The steps as they come, the latest where they come faster than they are taken. */
+function stepsOf(
+  { tracker }: HandleParts,
+  tracked: Tracked,
+  signal: AbortSignal | undefined,
+): AsyncIterableIterator<ProgressStep> {
+  let next: ProgressStep | undefined;
+  let begun = false;
+  let over = false;
+  let stop = (): void => {};
+  let waiting: (() => void)[] = [];
+  const wake = (): void => {
+    const woken = waiting;
+    waiting = [];
+    for (const resolve of woken) resolve();
+  };
+  const leave = (): void => {
+    over = true;
+    stop();
+    signal?.removeEventListener("abort", leave);
+    wake();
+  };
+  const begin = (): void => {
+    begun = true;
+    signal?.addEventListener("abort", leave, { once: true });
+    stop = tracker.observe(tracked, {
+      step: (step) => {
+        next = step;
+        wake();
+      },
+      end: leave,
+    });
+    next ??= tracked.last;
+  };
+  const steps: AsyncIterableIterator<ProgressStep> = {
+    async next() {
+      signal?.throwIfAborted();
+      if (!begun && !over) begin();
+      while (next === undefined && !over) {
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+      signal?.throwIfAborted();
+      if (next === undefined) return { done: true, value: undefined };
+      const value = next;
+      next = undefined;
+      return { done: false, value };
+    },
+    return() {
+      leave();
+      next = undefined;
+      return Promise.resolve({ done: true, value: undefined });
+    },
+    [Symbol.asyncIterator]: () => steps,
+  };
+  return steps;
+}
+
+async function cancel(
+  { runtime, records, tracker, source }: HandleParts,
+  tracked: Tracked,
+  reason: string | undefined,
+): Promise<CommandRecord> {
+  if (reason !== undefined && typeof reason !== "string") {
+    throw new TypeError(
+      `Cannot use ${show(reason)} as the reason to cancel a command: it must be a string`,
+    );
+  }
+  const { id, token } = tracked;
+  const { clock, codec, transport } = runtime;
+  for (;;) {
+    const { record, revision } = await records.read(token);
+    if (record === undefined) throw notFound(id);
+    // A service of the original's tells its result and writes no record: that one is done as well.
+    const told = tracked.ending !== undefined && "result" in tracked.ending;
+    if (isFinal(record.state) || told) {
+      tracker.known(tracked, record);
+      return record;
+    }
+    const now = clock.now();
+    const cancelled: CommandRecord = {
+      ...record,
+      state: "cancelled",
+      cancelledBy: source,
+      reason,
+      finishedAt: now,
+      updatedAt: now,
+      dueAt: undefined,
+    };
+    try {
+      await records.write(token, cancelled, revision, {
+        codec,
+        expiresAt: clock.monotonic() + RECORD_MS,
+      });
+    } catch (error) {
+      if (!ConflictError.is(error)) throw error;
+      // It has begun, gone on or ended meanwhile.
+      continue;
+    }
+    tracker.known(tracked, cancelled);
+    const headers = { [STATE_HEADER]: "cancelled" };
+    const ended = progressJson({
+      commandId: id,
+      percent: record.percent,
+      status: "cancelled",
+      timestampMs: now,
+    });
+    try {
+      // Whoever does not hear of it finds it in the record.
+      const body = JSON.stringify({ reason, by: source });
+      transport.messaging.publish(cancelSubject(token), body, undefined, headers);
+      transport.messaging.publish(progressSubject(token), ended, undefined, headers);
+    } catch {
+      // The bus has just gone away.
+    }
+    return cancelled;
+  }
+}

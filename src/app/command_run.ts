@@ -1,0 +1,217 @@
+// One command in the hands of an instance: what its handler sees of it, and until when it is this instance's.
+
+import type { CommandMessage } from "../domain/command.ts";
+import { type CommandRecord, progressOf, type ProgressStep } from "../domain/command_record.ts";
+import { HEADER } from "../domain/header.ts";
+import type { Expiring } from "../domain/timer_wheel.ts";
+import type { Codec } from "../ports/codec.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Delivery } from "../ports/stream.ts";
+import type { CommandHandler } from "./command.ts";
+import type { Cancel } from "./command_cancels.ts";
+import type { CommandProgress } from "./command_progress.ts";
+import type { Context, Origin, Outbound } from "./context.ts";
+import type { Handled } from "./handler_context.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** What all commands of one instance have in common. */
+export interface RunParts {
+  readonly runtime: Runtime;
+  readonly service: string;
+  readonly instanceId: string;
+  readonly outboundFrom: (origin: Origin) => Outbound;
+}
+
+/** Where a command at hand stands here. */
+export type RunStage = "claiming" | "running" | "ending" | "over";
+
+/** A command in hand. */
+export class CommandRun implements Origin, Handled, Expiring {
+  readonly delivery: Delivery;
+  readonly handler: CommandHandler;
+  /** Which queue it came from. */
+  readonly queue: number;
+  /** The stream that it came from. */
+  readonly stream: string;
+  readonly command: CommandMessage;
+  /** Its id as tokens of a subject. */
+  readonly token: string;
+  /** The encoding that it came in, and that its record and what is told of it have. */
+  readonly codec: Codec;
+  stage: RunStage = "claiming";
+  /** Its record, as this instance wrote it last, or would write it. */
+  record: CommandRecord | undefined = undefined;
+  /** The revision of that. */
+  revision = 0;
+  /** When its handler began, in monotonic milliseconds. */
+  begunAt = 0;
+  /** Until when nobody else can have it, in monotonic milliseconds; the server has not been heard to know more. */
+  leaseEnd: number;
+  /** When the server was last told that it is in work, or delivered it. */
+  wordAt: number;
+  /** What it could do with its time when the attempt began. */
+  expiresAt: number = Infinity;
+  slot = 0;
+  wheelPrevious: Expiring | undefined = undefined;
+  wheelNext: Expiring | undefined = undefined;
+  /** The `traceparent` of the span that its handler runs in, where there is tracing. */
+  span: string | undefined = undefined;
+  /** What an attempt before this one came to. */
+  lastProgress: ProgressStep | undefined = undefined;
+  /** Who tells how far it is. */
+  progress: CommandProgress | undefined = undefined;
+  /** That somebody has taken it back while it was being claimed, as its record says by now. */
+  takenBack: Cancel | undefined = undefined;
+  /** Ends the attempt when its lease turns out to be over; set while it runs. */
+  onLost: (() => void) | undefined = undefined;
+  readonly #parts: RunParts;
+  #controller: AbortController | undefined = undefined;
+  #aborted = false;
+  #abortReason: unknown = undefined;
+  #outbound: Outbound | undefined = undefined;
+  #log: Logger | undefined = undefined;
+
+  constructor(
+    parts: RunParts,
+    handler: CommandHandler,
+    queue: number,
+    stream: string,
+    delivery: Delivery,
+    read: { readonly command: CommandMessage; readonly token: string; readonly codec: Codec },
+    sentAt: number,
+    leaseMs: number,
+  ) {
+    this.#parts = parts;
+    this.handler = handler;
+    this.queue = queue;
+    this.stream = stream;
+    this.delivery = delivery;
+    this.command = read.command;
+    this.token = read.token;
+    this.codec = read.codec;
+    this.wordAt = sentAt;
+    this.leaseEnd = sentAt + leaseMs;
+  }
+
+  get service(): string {
+    return this.#parts.service;
+  }
+
+  get instanceId(): string {
+    return this.#parts.instanceId;
+  }
+
+  get attempt(): number {
+    return this.record?.attempts ?? 1;
+  }
+
+  get deadline(): number {
+    const { clock } = this.#parts.runtime;
+    return this.expiresAt === Infinity ? Infinity : clock.now() + this.remainingMs;
+  }
+
+  get remainingMs(): number {
+    return Math.max(0, this.expiresAt - this.#parts.runtime.clock.monotonic());
+  }
+
+  get message(): Context["message"] {
+    return this.command;
+  }
+
+  get traceId(): string {
+    return this.command.traceId;
+  }
+
+  get messageId(): string {
+    return this.command.messageId;
+  }
+
+  get traceparent(): string | undefined {
+    return this.span ?? this.header(HEADER.traceparent);
+  }
+
+  /** Whether nobody waits for this attempt any more. */
+  get isAborted(): boolean {
+    return this.#aborted;
+  }
+
+  get abortReason(): unknown {
+    return this.#abortReason;
+  }
+
+  get signal(): AbortSignal {
+    this.checkLease();
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      watched(this.#controller.signal, () => this.checkLease());
+      if (this.#aborted) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  get log(): Logger {
+    return this.#log ??= this.#parts.runtime.logger.with({
+      service: this.service,
+      instance: this.instanceId,
+      command: this.handler.command,
+      id: this.messageId,
+      trace: this.traceId,
+    });
+  }
+
+  get outbound(): Outbound {
+    return this.#outbound ??= this.#parts.outboundFrom(this);
+  }
+
+  /** A header by its exact name; a function of its own, so that it can be taken out of the context. */
+  get header(): (name: string) => string | undefined {
+    return (name) => this.#parts.runtime.transport.messaging.header(this.delivery.message, name);
+  }
+
+  /** Takes what the record of an earlier attempt holds. */
+  resume(record: CommandRecord): void {
+    this.lastProgress = progressOf(record);
+  }
+
+  /** Ends the attempt if its lease is over: another instance may begin from now on. */
+  checkLease(): void {
+    if (this.stage === "running" && this.#parts.runtime.clock.monotonic() >= this.leaseEnd) {
+      this.onLost?.();
+    }
+  }
+
+  /** Tells the handler that it is waited for no longer. */
+  abort(reason: unknown): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
+/**
+ * Has a signal looked after before whoever asks it: a handler that goes on after a standstill of its process may do so
+ * before the timer that would have told it that its lease is over.
+ */
+function watched(signal: AbortSignal, look: () => void): void {
+  const { throwIfAborted } = signal;
+  const getter = (name: "aborted" | "reason") => {
+    const get = Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)!.get!;
+    return {
+      get: () => {
+        look();
+        return get.call(signal);
+      },
+    };
+  };
+  Object.defineProperties(signal, {
+    aborted: getter("aborted"),
+    reason: getter("reason"),
+    throwIfAborted: {
+      value: () => {
+        look();
+        throwIfAborted.call(signal);
+      },
+    },
+  });
+}

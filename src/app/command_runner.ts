@@ -1,0 +1,299 @@
+// The runner: commands at hand, from their claims to their ends.
+
+import type { CommandRecord } from "../domain/command_record.ts";
+import { commandOutcome } from "../domain/command_outcome.ts";
+import { crashed, leaseLost, overdue, takenBack } from "../domain/command_error.ts";
+import { AegisError } from "../domain/error.ts";
+import { isThenable } from "../domain/thenable.ts";
+import { type Cancel, CommandCancels } from "./command_cancels.ts";
+import { claim, type ClaimParts } from "./command_claim.ts";
+import { CommandEndings } from "./command_endings.ts";
+import type { CommandLedger } from "./command_ledger.ts";
+import { CommandProgress } from "./command_progress.ts";
+import type { CommandRun } from "./command_run.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { DeadLetterWriter } from "./dead_letter_writer.ts";
+import type { Measures } from "./measures.ts";
+import { runCommand, UnfitCommand } from "./run_command.ts";
+
+/** What a runner is made of. */
+export interface RunnerParts extends ClaimParts {
+  readonly ledger: CommandLedger;
+  /** By the queue that a command came from. */
+  readonly queues: readonly {
+    readonly deadLetters: DeadLetterWriter;
+    readonly measures: Measures;
+  }[];
+}
+
+/** How soon a command comes again whose record could not be read or written, in milliseconds. */
+const CLAIM_RETRY_MS = 1_000;
+
+/** Runs the commands that it is given, each once. */
+export class CommandRunner {
+  /** Those at hand. */
+  readonly held: ReadonlySet<CommandRun>;
+  readonly #parts: RunnerParts;
+  readonly #onLeave: (run: CommandRun) => void;
+  readonly #endings: CommandEndings;
+  readonly #deadlines: Deadlines<CommandRun>;
+  readonly #cancels: CommandCancels;
+  readonly #held = new Set<CommandRun>();
+  readonly #byToken = new Map<string, CommandRun>();
+  /** How many handlers of a command still run here of which nobody waits for anything, by its token. */
+  readonly #left = new Map<string, number>();
+  #stopping = false;
+
+  /** `onLeave` is told of each that is no longer at hand. */
+  constructor(parts: RunnerParts, onLeave: (run: CommandRun) => void) {
+    this.#parts = parts;
+    this.#onLeave = onLeave;
+    this.held = this.#held;
+    const { runtime, ledger, queues } = parts;
+    this.#endings = new CommandEndings({
+      runtime,
+      ledger,
+      deadLettersOf: (run) => queues[run.queue]!.deadLetters,
+      isStopping: () => this.#stopping,
+    });
+    this.#deadlines = new Deadlines(runtime.clock, (run) => this.#late(run));
+    this.#cancels = new CommandCancels(runtime, (token, cancel) => this.#onCancel(token, cancel));
+  }
+
+  /** Begins to listen for cancels, which must stand before the first command is taken. */
+  listen(): void {
+    this.#cancels.open();
+  }
+
+  /** The command with this token, if it is at hand. */
+  find(token: string): CommandRun | undefined {
+    return this.#byToken.get(token);
+  }
+
+  /** Whether a handler of a command still runs here that was told to end. */
+  isOccupied(token: string): boolean {
+    return this.#left.has(token);
+  }
+
+  /** Runs a command, if it is this instance's to run. */
+  start(run: CommandRun): void {
+    this.#held.add(run);
+    this.#byToken.set(run.token, run);
+    void this.#claim(run);
+  }
+
+  /** Begins nothing more: what is being claimed is given back as soon as that is done. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** The bus is back: who was taken back meanwhile is told. */
+  returned(): void {
+    for (const run of this.#held) {
+      if (run.stage !== "running") continue;
+      this.#parts.records.readPatiently(run.token).then(({ record }) => {
+        const isOver = record?.state === "cancelled" && run.stage === "running";
+        if (isOver) this.#cancelled(run, record);
+      }, () => {}); // The next write finds it out.
+    }
+  }
+
+  /** Listens no longer. */
+  close(withinMs: number): Promise<void> {
+    return this.#cancels.close(withinMs);
+  }
+
+  async #claim(run: CommandRun): Promise<void> {
+    const { runtime: { clock } } = this.#parts;
+    try {
+      const claimed = await claim(this.#parts, run);
+      if (claimed.kind === "done") this.#endings.again(run, claimed.record);
+      else if (claimed.kind === "exhausted") {
+        run.stage = "ending";
+        await this.#endings.failed(run, "crashed", crashed(run.attempt));
+      } else if (claimed.kind === "claimed") {
+        const cancel = run.takenBack ?? this.#cancels.take(run.token);
+        const mayBegin = !this.#stopping && clock.monotonic() < run.leaseEnd;
+        if (cancel !== undefined) await this.#endings.cancelled(run, cancel);
+        else if (mayBegin) return this.#begin(run);
+        else await this.#endings.givenBack(run);
+      }
+    } catch (error) {
+      run.log.warn("A command cannot begin without its record; it comes again", { error });
+      // It may have been written all the same: an attempt that never began is not to count.
+      if (AegisError.is(error) && error.details.sent === true) await this.#endings.givenBack(run);
+      else run.delivery.nak(CLAIM_RETRY_MS);
+    }
+    this.#leave(run);
+  }
+
+  #begin(run: CommandRun): void {
+    const { runtime } = this.#parts;
+    const now = runtime.clock.monotonic();
+    run.stage = "running";
+    run.begunAt = now;
+    run.expiresAt = now + Math.min(run.command.timeoutMs, run.handler.settings.timeoutMs);
+    this.#deadlines.add(run);
+    run.progress = new CommandProgress(runtime, run, (step) => this.#keep(run, step));
+    run.onLost = () => this.#lost(run);
+    let result: unknown;
+    try {
+      result = runCommand(runtime, run);
+    } catch (error) {
+      return this.#failed(run, error);
+    }
+    if (isThenable(result)) {
+      Promise.resolve(result).then(
+        (value) => this.#succeeded(run, value),
+        (error) => this.#failed(run, error),
+      );
+    } else this.#succeeded(run, result);
+  }
+
+  #succeeded(run: CommandRun, result: unknown): void {
+    if (run.stage !== "running") return this.#returnedLate(run);
+    this.#ending(run);
+    this.#measures(run).succeeded(this.#took(run));
+    this.#finish(run, this.#endings.completed(run, result));
+  }
+
+  #failed(run: CommandRun, error: unknown): void {
+    if (run.stage !== "running") return this.#returnedLate(run);
+    this.#ending(run);
+    // What ended for want of time in stop() has not failed.
+    if (this.#stopping && run.isAborted) return this.#finish(run, this.#endings.givenBack(run));
+    const { random } = this.#parts.runtime;
+    const { handler, command, attempt } = run;
+    if (error instanceof UnfitCommand) {
+      this.#measures(run).failed("INVALID_REQUEST", this.#took(run));
+      return this.#finish(run, this.#endings.failed(run, "invalid", error.error));
+    }
+    this.#measures(run).failed(AegisError.is(error) ? error.code : "error", this.#took(run));
+    let outcome: ReturnType<typeof commandOutcome>;
+    try {
+      const { retry } = handler.settings;
+      outcome = commandOutcome(retry, error, attempt, command.maxRetries, random.next());
+    } catch (fault) {
+      // A policy that throws must not keep a command in hand for ever.
+      outcome = { kind: "failed" };
+      error = fault;
+    }
+    if (outcome.kind === "failed") {
+      return this.#finish(run, this.#endings.failed(run, "failed", error));
+    }
+    const { delayMs } = outcome;
+    run.log.warn(`Attempt ${attempt} of ${handler.command} failed; it is tried again`, {
+      error,
+      delayMs: Math.round(delayMs),
+    });
+    this.#finish(run, this.#endings.retrying(run, error, delayMs));
+  }
+
+  /** Its time is over. */
+  #late(run: CommandRun): void {
+    run.checkLease();
+    if (run.stage !== "running") return;
+    const tookMs = this.#took(run);
+    const error = overdue(`${run.handler.command} of ${run.service}`, tookMs);
+    run.log.warn(error.message, { attempt: run.attempt });
+    this.#measures(run).failed("TIMEOUT", tookMs);
+    this.#giveUp(run, error);
+    this.#finish(run, this.#endings.failed(run, "timed_out", error, "timed_out"));
+  }
+
+  #onCancel(token: string, cancel: Cancel): boolean {
+    const run = this.#byToken.get(token);
+    if (run?.stage === "claiming" && cancel.recorded) {
+      // The claim may have been written a moment before, and its answer not have been looked at.
+      run.takenBack = cancel;
+      return true;
+    }
+    if (run?.stage !== "running") {
+      // One that is in no record is remembered until it is claimed.
+      return run !== undefined && run.stage !== "claiming";
+    }
+    this.#cancel(run, cancel);
+    return true;
+  }
+
+  #cancel(run: CommandRun, cancel: Cancel): void {
+    this.#measures(run).failed("CANCELLED", this.#took(run));
+    this.#giveUp(run, takenBack(run.handler.command, cancel.by, cancel.reason));
+    this.#finish(run, this.#endings.cancelled(run, cancel));
+  }
+
+  /** Another instance may begin it from now on: whatever its handler gives is dropped. */
+  #lost(run: CommandRun): void {
+    if (run.stage !== "running") return;
+    const error = leaseLost(run.handler.command);
+    run.log.warn(error.message, { attempt: run.attempt });
+    this.#measures(run).failed("LEASE_LOST", this.#took(run));
+    this.#giveUp(run, error);
+    this.#leave(run);
+  }
+
+  /** Ends an attempt whose handler has not returned. */
+  #giveUp(run: CommandRun, error: unknown): void {
+    this.#ending(run);
+    this.#left.set(run.token, (this.#left.get(run.token) ?? 0) + 1);
+    run.abort(error);
+  }
+
+  /** A handler has returned of which nobody waits for anything any more. */
+  #returnedLate({ token }: CommandRun): void {
+    const left = (this.#left.get(token) ?? 1) - 1;
+    if (left > 0) this.#left.set(token, left);
+    else this.#left.delete(token);
+  }
+
+  /** Keeps a step in the record, where it is found out too that somebody has taken the command back. */
+  async #keep(run: CommandRun, step: NonNullable<CommandRun["lastProgress"]>): Promise<void> {
+    const { runtime: { clock }, ledger } = this.#parts;
+    try {
+      const written = await ledger.write(
+        run,
+        (record) => ({ ...record, ...step, updatedAt: clock.now() }),
+      );
+      if (run.stage !== "running") return;
+      if (written.kind === "ended" && written.record.state === "cancelled") {
+        this.#cancelled(run, written.record);
+      } else if (written.kind !== "written") this.#lost(run);
+    } catch (error) {
+      run.log.warn("The progress of a command could not be kept", { error });
+    }
+  }
+
+  /** Its record says that it was taken back. */
+  #cancelled(run: CommandRun, { cancelledBy: by, reason }: CommandRecord): void {
+    this.#cancel(run, {
+      recorded: true,
+      ...(by === undefined ? {} : { by }),
+      ...(reason === undefined ? {} : { reason }),
+    });
+  }
+
+  #ending(run: CommandRun): void {
+    run.stage = "ending";
+    this.#deadlines.remove(run);
+    run.progress?.end();
+  }
+
+  #finish(run: CommandRun, ended: Promise<void>): void {
+    void ended.then(() => this.#leave(run));
+  }
+
+  #leave(run: CommandRun): void {
+    if (!this.#held.delete(run)) return;
+    run.stage = "over";
+    this.#byToken.delete(run.token);
+    this.#onLeave(run);
+  }
+
+  #measures(run: CommandRun): Measures {
+    return this.#parts.queues[run.queue]!.measures;
+  }
+
+  #took({ begunAt }: CommandRun): number {
+    return this.#parts.runtime.clock.monotonic() - begunAt;
+  }
+}

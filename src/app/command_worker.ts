@@ -1,0 +1,292 @@
+// The worker: the commands of one instance, taken as there are free slots.
+
+import { type Priority, readCommand } from "../domain/command.ts";
+import { isCommandId, tokenOf } from "../domain/command_id.ts";
+import type { CommandQueues } from "../domain/command_queues.ts";
+import { DELAY_HEADER } from "../domain/command_subject.ts";
+import { UnavailableError, ValidationError } from "../domain/error.ts";
+import type { Timer } from "../ports/clock.ts";
+import type { Delivery } from "../ports/stream.ts";
+import type { CommandHandler } from "./command.ts";
+import { LeaseKeeper, leaseOf } from "./command_lease.ts";
+import { CommandRun, type RunParts } from "./command_run.ts";
+import { CommandRunner, type RunnerParts } from "./command_runner.ts";
+import type { DeadLetterWriter } from "./dead_letter_writer.ts";
+import type { Measures } from "./measures.ts";
+import { codecOf, textOf } from "./runtime.ts";
+import type { Source } from "./source.ts";
+import type { Work } from "./work.ts";
+
+/** The queue of a handler's commands of one priority. */
+export interface CommandQueue {
+  readonly handler: CommandHandler;
+  readonly priority: Priority;
+  readonly subject: string;
+  readonly source: Source;
+  readonly deadLetters: DeadLetterWriter;
+  readonly measures: Measures;
+}
+
+/** What the body of a delivery holds. */
+type ReadCommand = Pick<CommandRun, "command" | "token" | "codec">;
+
+/** What a worker is made of. */
+export interface WorkerParts extends RunParts, RunnerParts {
+  readonly queues: readonly CommandQueue[];
+  readonly scheduling: CommandQueues;
+}
+
+/** How soon one comes again whose handler of an earlier attempt has not noticed here that it is to end. */
+const OCCUPIED_MS = 1_000;
+/** How soon one comes again that cannot be read and whose dead letter could not be stored. */
+const DEAD_LETTER_RETRY_MS = 10_000;
+
+/** Runs commands. */
+export class CommandWorker implements Work {
+  readonly #parts: WorkerParts;
+  readonly #runner: CommandRunner;
+  readonly #keeper: LeaseKeeper;
+  readonly #idle: (() => void)[] = [];
+  #burying = 0;
+  #stopping = false;
+  #planned = false;
+  #opened = false;
+  #timer: Timer | undefined;
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts;
+    const { runtime, queues } = parts;
+    this.#runner = new CommandRunner(parts, (run) => this.#left(run));
+    const ackWaitMs = Math.min(...queues.map(({ handler }) => handler.settings.ackWaitMs));
+    this.#keeper = new LeaseKeeper(runtime.clock, ackWaitMs, this.#runner.held);
+  }
+
+  get inFlight(): number {
+    return this.#runner.held.size + this.#burying;
+  }
+
+  get unsettled(): number {
+    return 0; // what the broker has not heard of it delivers again
+  }
+
+  /** How many commands of a queue are at hand. */
+  inFlightOf(queue: number): number {
+    let count = 0;
+    for (const run of this.#runner.held) if (run.queue === queue) count++;
+    return count;
+  }
+
+  /** Begins to listen for cancels, which must stand before the first command is taken. */
+  listen(): void {
+    this.#runner.listen();
+  }
+
+  /** Looks how far the server is and what waits, so that the first command that is taken is the one that goes before all others. */
+  async survey(): Promise<void> {
+    const { queues, scheduling, runtime } = this.#parts;
+    // Without an answer the server is gone again, and what comes next says so.
+    scheduling.adapt(await runtime.transport.ping().catch(() => 0));
+    await Promise.all(queues.map(async ({ source }, index) => {
+      if (source.health().pending !== 0) await this.#look(index);
+    }));
+  }
+
+  /** Begins to take commands. */
+  open(): void {
+    this.#opened = true;
+    const { queues, scheduling, runtime: { transport, clock } } = this.#parts;
+    this.#keeper.start();
+    this.#unsubscribe = transport.onStatus((status) => {
+      if (status !== "connected") return;
+      this.#keeper.tellAll();
+      this.#runner.returned();
+    });
+    queues.forEach(({ source }, index) =>
+      source.open((delivery) => this.#receive(index, delivery), () => {
+        scheduling.gone(index, clock.monotonic());
+        this.#plan();
+      })
+    );
+  }
+
+  async drain(withinMs: number): Promise<void> {
+    this.handBack();
+    this.#timer?.cancel();
+    const { queues } = this.#parts;
+    await Promise.all(queues.map(({ source }) => source.drain(withinMs)));
+  }
+
+  handBack(): void {
+    // Nothing waits here for a slot; what is being claimed goes back as soon as that is done.
+    this.#stopping = true;
+    this.#runner.stop();
+  }
+
+  whenIdle(): Promise<void> {
+    return this.inFlight === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  abort(): void {
+    for (const run of this.#runner.held) {
+      const { service, handler } = run;
+      run.abort(
+        new UnavailableError(
+          `${service} stops and waits no longer for the handler of ${handler.command}`,
+        ),
+      );
+    }
+  }
+
+  async whenSettled(): Promise<void> {
+    await Promise.all(this.#parts.queues.map(({ source }) => source.whenSettled()));
+  }
+
+  async close(withinMs: number): Promise<void> {
+    this.handBack();
+    this.#unsubscribe?.();
+    this.#timer?.cancel();
+    this.#keeper.stop();
+    await Promise.all([
+      this.#runner.close(withinMs),
+      ...this.#parts.queues.map(({ source }) => source.close(withinMs)),
+    ]);
+  }
+
+  #receive(index: number, delivery: Delivery): void {
+    const { runtime: { clock }, queues, scheduling } = this.#parts;
+    const queue = queues[index]!;
+    const now = clock.monotonic();
+    const hasSlot = scheduling.delivered(index, delivery, now);
+    this.#plan();
+    const { handler, source } = queue;
+    const sentAt = this.#keeper.sentAfter(now);
+    const leaseMs = leaseOf(handler.settings.ackWaitMs);
+    // What was sent before a standstill others may have by now: no word of it, and the server delivers it when it is due.
+    if (now >= sentAt + leaseMs) return;
+    if (this.#stopping) return delivery.nak(0);
+    const waitMs = this.#waitOf(delivery);
+    if (waitMs > 0) return delivery.nak(waitMs);
+    if (!hasSlot) {
+      scheduling.handedBack(index, delivery.storedAt, now);
+      return delivery.nak(0);
+    }
+    let read: ReadCommand;
+    try {
+      read = this.#read(queue, delivery);
+    } catch (error) {
+      return void this.#buryUnreadable(queue, delivery, error);
+    }
+    const other = this.#runner.find(read.token);
+    if (other !== undefined) {
+      // The one that runs here acknowledges it too; another message of the same command waits until that has ended.
+      if (other.delivery.sequence !== delivery.sequence) delivery.nak(OCCUPIED_MS);
+      return;
+    }
+    if (this.#runner.isOccupied(read.token)) return delivery.nak(OCCUPIED_MS);
+    const run = new CommandRun(
+      this.#parts,
+      handler,
+      index,
+      source.stream,
+      delivery,
+      read,
+      sentAt,
+      leaseMs,
+    );
+    scheduling.began(index);
+    this.#runner.start(run);
+    this.#keeper.wake();
+  }
+
+  /** How long a command is to wait that a server without schedules delivers at once. */
+  #waitOf({ message, storedAt }: Delivery): number {
+    const { clock, transport } = this.#parts.runtime;
+    const delayMs = Number(transport.messaging.header(message, DELAY_HEADER));
+    return delayMs > 0 ? Math.max(0, storedAt + delayMs - clock.now()) : 0;
+  }
+
+  #read(
+    { handler, source }: CommandQueue,
+    { message, sequence }: Delivery,
+  ): ReadCommand {
+    const { runtime } = this.#parts;
+    const codec = codecOf(runtime, message);
+    const text = textOf(codec, message);
+    const body: unknown = text === undefined ? codec.decode(message.data) : JSON.parse(text);
+    const command = readCommand(body, runtime.fresh);
+    if (command.command !== handler.command) {
+      throw new ValidationError(
+        `Cannot read a command: it came as ${handler.command}, and its body says ${command.command}`,
+      );
+    }
+    // The same for every delivery, so that its record is found again.
+    const messageId = command.messageId === "" ? `${source.stream}-${sequence}` : command.messageId;
+    if (!isCommandId(messageId)) {
+      throw new ValidationError("Cannot read a command: its id is too long to keep a record of it");
+    }
+    return { command: { ...command, messageId }, token: tokenOf(messageId), codec };
+  }
+
+  async #buryUnreadable(queue: CommandQueue, delivery: Delivery, error: unknown): Promise<void> {
+    this.#burying++;
+    try {
+      await queue.deadLetters.write(delivery, delivery.attempt, "unreadable", error);
+      delivery.term();
+    } catch {
+      // It is in the log.
+      delivery.nak(DEAD_LETTER_RETRY_MS);
+    }
+    this.#burying--;
+    queue.measures.failed("INVALID_REQUEST", 0);
+    this.#checkIdle();
+  }
+
+  #left(run: CommandRun): void {
+    this.#parts.scheduling.ended(run.queue);
+    this.#plan();
+    this.#checkIdle();
+  }
+
+  #checkIdle(): void {
+    if (this.inFlight > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Asks for more once all that came together has been looked at. */
+  #plan(): void {
+    if (this.#planned || this.#stopping || !this.#opened) return;
+    this.#planned = true;
+    void Promise.resolve().then(() => {
+      this.#planned = false;
+      if (!this.#stopping) this.#ask();
+    });
+  }
+
+  #ask(): void {
+    const { runtime: { clock }, queues, scheduling } = this.#parts;
+    const { asks, looks, againInMs } = scheduling.plan(clock.monotonic());
+    for (const { queue, count } of asks) queues[queue]!.source.ask(count);
+    for (const queue of looks) void this.#look(queue);
+    this.#timer?.cancel();
+    this.#timer = againInMs === undefined
+      ? undefined
+      : clock.setTimer(againInMs, () => this.#plan());
+  }
+
+  /** Looks when the oldest command of a queue was stored. */
+  async #look(index: number): Promise<void> {
+    const { runtime: { clock }, queues, scheduling, streams } = this.#parts;
+    const { source, subject } = queues[index]!;
+    try {
+      const head = await streams.ports.store.read(source.stream, 1, subject);
+      scheduling.looked(index, head?.storedAt, clock.monotonic());
+    } catch {
+      // It is looked again in a while.
+      scheduling.looked(index, undefined, clock.monotonic());
+    }
+    this.#plan();
+  }
+}
