@@ -5,6 +5,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import {
+  command,
   connect,
   createClient,
   createLogger,
@@ -102,10 +103,34 @@ async function demo(servers: string): Promise<void> {
   print(await shipped.promise);
   await shipping.stop();
 
-  step("Every call and every event was counted and timed, on both sides.");
+  step("A command: long work, which waits for a free slot, tells how far it is, and has a record.");
+  const packOrder = command("pack_order", {
+    payload: v.object({ items: v.array(v.string()) }),
+    result: v.object({ packed: v.number() }),
+  }, async ({ payload: { items } }, ctx) => {
+    for (const [index, item] of items.entries()) {
+      await sleep(20, undefined, { signal: ctx.signal });
+      await ctx.progress((index + 1) * 100 / items.length, item);
+    }
+    return { packed: items.length };
+  });
+  const packing = createService("packing", { bus, handlers: [packOrder] });
+  await packing.start();
+  print(`${packing.name} runs ${packOrder.command}, ${packOrder.settings.concurrency} at once`);
+
+  step("send() resolves when its queue has it. Its id is all that another process needs.");
+  const job = await createClient({ bus })
+    .service<typeof packing>("packing")
+    .send("pack_order", { items: ["lamp", "oil", "wick"] }, { priority: "high" });
+  for await (const { percent, status } of job.progress()) print(`${percent.toFixed()} %`, status);
+  const found = await createClient({ bus }).command(job.id);
+  print(await found.result(), (await found.status()).state);
+  await packing.stop();
+
+  step("Every call, event and command was counted and timed, on both sides.");
   const { counters } = bus.metrics.snapshot();
   for (const { name, labels, value } of counters) {
-    print(name, labels.method ?? labels.event, labels.outcome, value);
+    print(name, labels.method ?? labels.event ?? labels.command, labels.outcome, value);
   }
 
   step("Stop: take no more calls, finish those that run, close the connection.");
