@@ -13,12 +13,11 @@ export interface Measured {
   readonly othersShare: number;
 }
 
-/** A ratio of aegis to bare that is to be reached. */
-export interface Goal {
-  readonly ratio: number;
+/** What is to be reached: a ratio of aegis to bare, or a figure by aegis alone. */
+export type Goal = ({ readonly ratio: number } | { readonly figure: number }) & {
   /** Whether more is better. */
   readonly atLeast: boolean;
-}
+};
 
 /** A row of the table: one figure of measurements that belong together. */
 export interface Row<S extends Measured> {
@@ -88,8 +87,7 @@ function cellsOf<S extends Measured>(row: Row<S>, all: readonly S[]): string[] {
   const aegis = of("aegis");
   const ratios = aegis.map((figure, round) => figure / bare[round]!);
   const ratio = median(ratios);
-  const reached = goal !== undefined &&
-    (goal.atLeast ? ratio >= goal.ratio : ratio <= goal.ratio);
+  const goals = goal === undefined ? ["", ""] : goalCells(goal, ratio, median(aegis));
   return [
     group,
     label,
@@ -97,9 +95,16 @@ function cellsOf<S extends Measured>(row: Row<S>, all: readonly S[]): string[] {
     number(median(aegis), digits),
     `${ratio.toFixed(2)} ×`,
     `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`,
-    goal === undefined ? "" : `${goal.atLeast ? "≥" : "≤"} ${goal.ratio} ×`,
-    goal === undefined ? "" : reached ? "reached" : "not reached",
+    ...goals,
   ];
+}
+
+function goalCells(goal: Goal, ratio: number, figure: number): string[] {
+  const [is, wanted, text] = "ratio" in goal
+    ? [ratio, goal.ratio, `${goal.ratio} ×`]
+    : [figure, goal.figure, goal.figure.toLocaleString("en")];
+  const reached = goal.atLeast ? is >= wanted : is <= wanted;
+  return [`${goal.atLeast ? "≥" : "≤"} ${text}`, reached ? "reached" : "not reached"];
 }
 
 /** The middle value; of an even number the mean of the two in the middle. */

@@ -1,14 +1,12 @@
 // The proof of events: many of them through several instances, while instances and servers are killed.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { type Bus, connect, createClient, createLogger, event } from "../../mod.ts";
-import { watchFolder, watchProcess } from "../../tools/guard.ts";
+import { watchFolder } from "../../tools/guard.ts";
 import type { Runtime } from "../../tools/runtime.ts";
+import { Instances, pause, readNotes } from "./instances.ts";
 
 /** How much, and what goes wrong meanwhile. */
 export interface ProofOptions {
@@ -55,7 +53,6 @@ export interface ProofReport {
   readonly ms: number;
 }
 
-const WORKER = fileURLToPath(new URL("event_worker.ts", import.meta.url));
 const Step = event("proof.step");
 /** How many breaths the publisher takes. */
 const BREATHS = 200;
@@ -63,13 +60,21 @@ const BREATHS = 200;
 /** Publishes events, ends instances meanwhile, waits until all are handled, and counts. */
 export async function proveEvents(options: ProofOptions): Promise<ProofReport> {
   const { urls, events, overMs, instances, limitMs, replicas = 1 } = options;
+  const { runtime, endEveryMs, signal, slowEvery, slowMs, ackWaitMs } = options;
   const startedAt = performance.now();
   const folder = await mkdtemp(join(tmpdir(), "aegis-proof-"));
   watchFolder(folder);
   const over = new AbortController();
   const logger = createLogger({ level: "error" });
   const bus = await connect({ servers: [...urls], replicas, logger });
-  const workers = new Workers(options, folder);
+  const workers = new Instances({
+    runtime,
+    program: "event_worker.ts",
+    argsOf: (file) => [urls.join(","), file, `${slowEvery}`, `${slowMs}`, `${ackWaitMs}`],
+    folder,
+    endEveryMs,
+    signal,
+  });
   try {
     await Promise.all(Array.from({ length: instances }, () => workers.start()));
     const disturbed = Promise.all([
@@ -83,7 +88,7 @@ export async function proveEvents(options: ProofOptions): Promise<ProofReport> {
     over.abort();
     await disturbed;
     // What was redelivered is handled too before it is counted.
-    await pause(2 * options.ackWaitMs + options.slowMs);
+    await pause(2 * ackWaitMs + slowMs);
     await workers.stop();
     const notes = await countNotes(folder);
     const counts = new Map<number, number>();
@@ -122,105 +127,16 @@ async function publishAll(bus: Bus, count: number, overMs: number): Promise<Set<
   return stored;
 }
 
-/** The instances, as processes of their own. */
-class Workers {
-  ended = 0;
-  readonly #options: ProofOptions;
-  readonly #folder: string;
-  readonly #running = new Set<ChildProcess>();
-  #stopped = false;
-  #files = 0;
-
-  constructor(options: ProofOptions, folder: string) {
-    this.#options = options;
-    this.#folder = folder;
-  }
-
-  /** Starts one; resolves when it handles events. One that finds no server is started again, as a supervisor does. */
-  async start(): Promise<void> {
-    while (!this.#stopped && !await this.#startOne()) await pause(200);
-  }
-
-  async #startOne(): Promise<boolean> {
-    const { runtime, urls, slowEvery, slowMs, ackWaitMs } = this.#options;
-    const flags = runtime.name === "deno" ? ["run", "-A", "-q"] : [];
-    const file = join(this.#folder, `${++this.#files}.txt`);
-    const args = [WORKER, urls.join(","), file, `${slowEvery}`, `${slowMs}`, `${ackWaitMs}`];
-    const child = spawn(runtime.bin, [...flags, ...args], {
-      stdio: ["ignore", "pipe", "ignore"],
-      detached: true,
-    });
-    const forget = child.pid === undefined ? () => {} : watchProcess(child.pid);
-    this.#running.add(child);
-    child.once("close", () => {
-      this.#running.delete(child);
-      forget();
-    });
-    return await new Promise<boolean>((resolve) => {
-      createInterface({ input: child.stdout! }).once("line", () => resolve(true));
-      child.once("close", () => resolve(false));
-    });
-  }
-
-  /** Ends one at random now and then, and starts another. */
-  async disturb(over: AbortSignal): Promise<void> {
-    const { endEveryMs, signal } = this.#options;
-    if (endEveryMs === 0) return;
-    while (!over.aborted) {
-      await pause(endEveryMs * (0.5 + Math.random()), over);
-      if (over.aborted) return;
-      const all = [...this.#running];
-      const child = all[Math.floor(Math.random() * all.length)];
-      // One that is about to start is ended too: that is when programs are weakest.
-      child?.kill(signal);
-      this.ended++;
-      await this.start();
-    }
-  }
-
-  /** Ends all of them in order. */
-  async stop(): Promise<void> {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    await Promise.all([...this.#running].map((child) =>
-      new Promise<void>((resolve) => {
-        const force = setTimeout(() => child.kill("SIGKILL"), 10_000);
-        child.once("close", () => {
-          clearTimeout(force);
-          resolve();
-        });
-        child.kill("SIGTERM");
-      })
-    ));
-  }
-}
-
 /** How often each number was noted. */
 async function countNotes(folder: string): Promise<Map<number, number>> {
   const counts = new Map<number, number>();
-  for (const name of await readdir(folder)) {
-    const lines = (await readFile(join(folder, name), "utf8")).split("\n");
-    lines.pop(); // what stands behind the last line break was cut off
-    for (const line of lines) {
-      const n = Number(line.split(" ")[0]);
+  for (const lines of (await readNotes(folder)).values()) {
+    for (const [number] of lines) {
+      const n = Number(number);
       counts.set(n, (counts.get(n) ?? 0) + 1);
     }
   }
   return counts;
-}
-
-/** Resolves after a while, or as soon as `over` says so. */
-export function pause(ms: number, over?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      over?.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    over?.addEventListener("abort", done);
-    if (over?.aborted) done();
-  });
 }
 
 /** The report as a line. */

@@ -1,12 +1,13 @@
-// The proof of events at its full size: `deno task proof`. Its last lines are the figures.
+// The proof of events at its full size: `deno task proof:events`. Its last lines are the figures.
 
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 import { findDeno } from "../../tools/runtime.ts";
-import { isExact, pause, type ProofReport, proveEvents, reportText } from "./event_proof.ts";
+import { isExact, type ProofReport, proveEvents, reportText } from "./event_proof.ts";
+import { pause } from "./instances.ts";
 
-const HELP = `deno task proof [--events 100000] [--seconds 60] [--only quiet,chaos,cluster]
+const HELP = `deno task proof:events [--events 100000] [--seconds 60] [--only quiet,chaos,cluster]
 
 Publishes events and handles them by three instances, and counts how often each was handled:
   quiet     instances are stopped in order and started anew, handlers are slow; each event once
