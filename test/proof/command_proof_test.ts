@@ -4,7 +4,7 @@ import { ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { startNatsServer } from "../../tools/nats_server.ts";
 import { findDeno } from "../../tools/runtime.ts";
-import { commandReportText, proveCommands } from "../proof/command_proof.ts";
+import { commandReportText, proveCommands } from "./command_proof.ts";
 
 /** It has processes of its own, which are the same whatever the test runs on. */
 const onDeno = "Deno" in globalThis;
