@@ -1,17 +1,26 @@
 // Events side by side with bare nats.js in one run, on each runtime: `deno task bench:events`.
 
-import { readFile, writeFile } from "node:fs/promises";
-import { availableParallelism, cpus } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type NatsServer, startNatsServer } from "../tools/nats_server.ts";
-import { findBun, findDeno, findNode, type Runtime } from "../tools/runtime.ts";
+import type { NatsServer } from "../tools/nats_server.ts";
+import type { Runtime } from "../tools/runtime.ts";
 import { type Child, startChild } from "./child.ts";
 import { type EventOrder, type Published, STREAMS } from "./event_contract.ts";
 import { type Case, CASES, type EventRun, type EventSample, eventTable } from "./event_report.ts";
 import { openStreams, type StreamKeeper } from "./event_streams.ts";
 import type { Usage } from "./orders.ts";
 import type { Kind } from "./report.ts";
+import {
+  count,
+  cpuUsOf,
+  KINDS,
+  progress,
+  runMain,
+  runSideBySide,
+  runtimesOf,
+  SETTLE_MS,
+  WARM_UP_ROUNDS,
+} from "./run.ts";
 
 const HELP = `deno task bench:events [options]
 
@@ -42,10 +51,6 @@ interface Bench {
   readonly options: Options;
 }
 
-const KINDS: readonly Kind[] = ["bare", "aegis"];
-const WARM_UP_ROUNDS = 2;
-/** Time for what a measurement leaves behind, such as garbage, before the next begins. */
-const SETTLE_MS = 200;
 const FILL_IN_FLIGHT = 1_024;
 
 async function runOn(runtime: Runtime, server: NatsServer, options: Options): Promise<EventRun> {
@@ -160,21 +165,6 @@ async function ask<Answer = void>(child: Child, order: EventOrder): Promise<Answ
   return await child.ask<Answer>({ ...order });
 }
 
-/** The CPU time of any process, in microseconds, by the ticks of 10 ms that Linux counts; NaN elsewhere. */
-async function cpuUsOf(pid: number): Promise<number> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10_000;
-  } catch {
-    return NaN; // not Linux
-  }
-}
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-}
-
 async function parse(): Promise<Options & { readonly json: string | undefined }> {
   const { values } = parseArgs({
     options: {
@@ -191,19 +181,6 @@ async function parse(): Promise<Options & { readonly json: string | undefined }>
     console.log(HELP);
     process.exit(0);
   }
-  const find: Record<string, () => Promise<Runtime>> = {
-    deno: findDeno,
-    node: findNode,
-    bun: findBun,
-  };
-  const runtimes: Runtime[] = [];
-  for (const name of values.runtime.split(",")) {
-    const found = find[name];
-    if (found === undefined) {
-      throw new RangeError(`--runtime knows deno, node and bun, not ${name}`);
-    }
-    runtimes.push(await found());
-  }
   const names = values.only.split(",");
   for (const name of names) {
     if (!CASES.some((one) => one.name === name)) {
@@ -213,7 +190,7 @@ async function parse(): Promise<Options & { readonly json: string | undefined }>
     }
   }
   return {
-    runtimes,
+    runtimes: await runtimesOf(values.runtime),
     rounds: count("--rounds", values.rounds),
     cases: CASES.filter(({ name }) => names.includes(name)),
     events: count("--events", values.events),
@@ -222,50 +199,16 @@ async function parse(): Promise<Options & { readonly json: string | undefined }>
   };
 }
 
-function count(flag: string, text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new RangeError(`${flag} takes whole numbers of at least 1, not "${text}"`);
-}
-
 async function main(): Promise<void> {
   const { json, ...options } = await parse();
-  const server = await startNatsServer();
-  const interrupted = new Promise<never>((_, reject) => {
-    for (const name of ["SIGINT", "SIGTERM"] as const) {
-      process.once(name, () => reject(new Error(`Ended by ${name}`)));
-    }
+  await runSideBySide({
+    title: `Events, this SDK (aegis) against bare nats.js, medians of ${options.rounds} rounds`,
+    runtimes: options.runtimes,
+    json,
+    jetstream: true,
+    runOn: (runtime, server) => runOn(runtime, server, options),
+    table: eventTable,
   });
-  interrupted.catch(() => {}); // it may come when nobody waits for it yet
-  try {
-    const model = cpus()[0]?.model.trim() || "unknown";
-    const machine = `${availableParallelism()} × ${model}, nats-server ${server.version}`;
-    console.log(
-      `Events, this SDK (aegis) against bare nats.js, medians of ${options.rounds} rounds`,
-    );
-    console.log(
-      `${machine}, ${options.runtimes.map((r) => `${r.name} ${r.version}`).join(", ")}`,
-    );
-    const runs: EventRun[] = [];
-    for (const runtime of options.runtimes) {
-      const run = await Promise.race([runOn(runtime, server, options), interrupted]);
-      runs.push(run);
-      console.log(`\n${eventTable(run)}`);
-    }
-    if (json !== undefined) {
-      await writeFile(json, `${JSON.stringify({ machine, runs }, undefined, 2)}\n`);
-    }
-  } finally {
-    await server.stop();
-  }
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-    process.exit(0); // signal listeners would keep it
-  } catch (error) {
-    console.error(error);
-    process.exit(1); // what was started ends with this process
-  }
-}
+if (import.meta.main) await runMain(main);

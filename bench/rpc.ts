@@ -1,15 +1,24 @@
 // RPC side by side with bare nats.js in one run, on each runtime: `deno task bench`.
 
-import { readFile, writeFile } from "node:fs/promises";
-import { availableParallelism, cpus } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type NatsServer, startNatsServer } from "../tools/nats_server.ts";
-import { findBun, findDeno, findNode, type Runtime } from "../tools/runtime.ts";
+import type { NatsServer } from "../tools/nats_server.ts";
+import type { Runtime } from "../tools/runtime.ts";
 import { type Child, startChild } from "./child.ts";
 import type { Usage } from "./orders.ts";
 import { type Kind, type RuntimeRun, type Sample, table } from "./report.ts";
 import type { Called } from "./rpc_client.ts";
+import {
+  count,
+  cpuUsOf,
+  KINDS,
+  progress,
+  runMain,
+  runSideBySide,
+  runtimesOf,
+  SETTLE_MS,
+  WARM_UP_ROUNDS,
+} from "./run.ts";
 
 const HELP = `deno task bench [options]
 
@@ -34,11 +43,6 @@ interface Pair {
   readonly client: Child;
   readonly service: Child;
 }
-
-const KINDS: readonly Kind[] = ["bare", "aegis"];
-const WARM_UP_ROUNDS = 2;
-/** Time for what a measurement leaves behind, such as garbage, before the next begins. */
-const SETTLE_MS = 200;
 
 async function runOn(runtime: Runtime, server: NatsServer, options: Options): Promise<RuntimeRun> {
   const children: Child[] = [];
@@ -107,21 +111,6 @@ async function measure(
   };
 }
 
-/** The CPU time of any process, in microseconds, by the ticks of 10 ms that Linux counts; NaN elsewhere. */
-async function cpuUsOf(pid: number): Promise<number> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10_000;
-  } catch {
-    return NaN; // not Linux
-  }
-}
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-}
-
 async function parse(): Promise<Options & { readonly json: string | undefined }> {
   const { values } = parseArgs({
     options: {
@@ -137,21 +126,8 @@ async function parse(): Promise<Options & { readonly json: string | undefined }>
     console.log(HELP);
     process.exit(0);
   }
-  const find: Record<string, () => Promise<Runtime>> = {
-    deno: findDeno,
-    node: findNode,
-    bun: findBun,
-  };
-  const runtimes: Runtime[] = [];
-  for (const name of values.runtime.split(",")) {
-    const found = find[name];
-    if (found === undefined) {
-      throw new RangeError(`--runtime knows deno, node and bun, not ${name}`);
-    }
-    runtimes.push(await found());
-  }
   return {
-    runtimes,
+    runtimes: await runtimesOf(values.runtime),
     rounds: count("--rounds", values.rounds),
     levels: values["in-flight"].split(",").map((level) => count("--in-flight", level)),
     calls: count("--calls", values.calls),
@@ -159,48 +135,16 @@ async function parse(): Promise<Options & { readonly json: string | undefined }>
   };
 }
 
-function count(flag: string, text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new RangeError(`${flag} takes whole numbers of at least 1, not "${text}"`);
-}
-
 async function main(): Promise<void> {
   const { json, ...options } = await parse();
-  const server = await startNatsServer({ jetstream: false });
-  const interrupted = new Promise<never>((_, reject) => {
-    for (const name of ["SIGINT", "SIGTERM"] as const) {
-      process.once(name, () => reject(new Error(`Ended by ${name}`)));
-    }
+  await runSideBySide({
+    title: `RPC, this SDK (aegis) against bare nats.js, medians of ${options.rounds} rounds`,
+    runtimes: options.runtimes,
+    json,
+    jetstream: false,
+    runOn: (runtime, server) => runOn(runtime, server, options),
+    table: table,
   });
-  interrupted.catch(() => {}); // it may come when nobody waits for it yet
-  try {
-    const model = cpus()[0]?.model.trim() || "unknown";
-    const machine = `${availableParallelism()} × ${model}, nats-server ${server.version}`;
-    console.log(`RPC, this SDK (aegis) against bare nats.js, medians of ${options.rounds} rounds`);
-    console.log(
-      `${machine}, ${options.runtimes.map((r) => `${r.name} ${r.version}`).join(", ")}`,
-    );
-    const runs: RuntimeRun[] = [];
-    for (const runtime of options.runtimes) {
-      const run = await Promise.race([runOn(runtime, server, options), interrupted]);
-      runs.push(run);
-      console.log(`\n${table(run)}`);
-    }
-    if (json !== undefined) {
-      await writeFile(json, `${JSON.stringify({ machine, runs }, undefined, 2)}\n`);
-    }
-  } finally {
-    await server.stop();
-  }
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-    process.exit(0); // signal listeners would keep it
-  } catch (error) {
-    console.error(error);
-    process.exit(1); // what was started ends with this process
-  }
-}
+if (import.meta.main) await runMain(main);

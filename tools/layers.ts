@@ -111,6 +111,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "command_handle.ts",
     "command_hearing.ts",
     "command_input.ts",
+    "command_arrival.ts",
     "command_lease.ts",
     "command_later.ts",
     "command_ledger.ts",

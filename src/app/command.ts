@@ -37,7 +37,8 @@ export interface CommandOptions<
   readonly timeoutMs?: number;
   /**
    * How soon a command is run by another instance after the one that had it is gone, in milliseconds, a whole number from
-   * 100 to a day. An instance that cannot reach the server for so long lets go of its commands a little before.
+   * 100 to a day; below 11 s up to a second more, which a server that was restarted may be wrong by. An instance that cannot
+   * reach the server for so long lets go of its commands a little before.
    *
    * @default {30000}
    */

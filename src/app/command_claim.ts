@@ -11,6 +11,7 @@ import { RECORD_HEADER } from "../domain/command_subject.ts";
 import { ConflictError } from "../domain/error.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import type { CommandRecords, Kept } from "./command_records.ts";
+import { leaseOf } from "./command_lease.ts";
 import type { CommandRun } from "./command_run.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -44,7 +45,7 @@ export interface ClaimParts {
 export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed> {
   const { runtime, records, instanceId } = parts;
   const { delivery, token, codec, stream } = run;
-  const place = { stream, sequence: delivery.sequence, delivery: delivery.attempt };
+  const place = { stream, sequence: delivery.sequence, delivery: run.claimedBy };
   let kept = await first(parts, run);
   for (let looks = 0;; looks++) {
     const step = claimStep(kept.record, place);
@@ -52,6 +53,16 @@ export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed
     if (step === "done") return { kind: "done", record: kept.record! };
     if (step === "other" && await isThere(parts, kept.record!)) {
       return { kind: "done", record: kept.record! };
+    }
+    if (kept.record?.state === "running" && step !== "other") {
+      const looked = await look(parts, run, kept);
+      // Somebody has written meanwhile: what that was decides.
+      if (looked === undefined) {
+        kept = await records.read(token);
+        continue;
+      }
+      if (looked.heldForMs < leaseOf(run.handler.settings.ackWaitMs)) return HELD;
+      kept = looked.kept;
     }
     const before = kept.record ?? pendingOf(run);
     run.revision = kept.revision;
@@ -79,9 +90,34 @@ export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed
   }
 }
 
+/**
+ * For how long somebody else has had a command, by the broker's clock alone: the record is written again as it is, which
+ * its owner takes for a write of its own, and the times at which it was stored are compared. A server that was killed may
+ * have forgotten when it delivered a command, and deliver it again at once. Undefined when somebody has written meanwhile.
+ */
+async function look(
+  { records }: ClaimParts,
+  { token, codec, leaseEnd }: CommandRun,
+  { record, revision, storedAt = 0 }: Kept,
+): Promise<{ readonly heldForMs: number; readonly kept: Kept } | undefined> {
+  const { startedAt = 0, updatedAt } = record!;
+  const begunAt = storedAt - Math.max(0, updatedAt - startedAt);
+  let written: number;
+  try {
+    written = await records.write(token, record!, revision, { codec, expiresAt: leaseEnd });
+  } catch (error) {
+    if (ConflictError.is(error)) return undefined;
+    throw error;
+  }
+  const kept = await records.read(token);
+  return kept.revision === written
+    ? { heldForMs: (kept.storedAt ?? 0) - begunAt, kept }
+    : undefined;
+}
+
 /** What is known of the record: of a command that comes for the first time, what its sender wrote. */
 async function first({ records }: ClaimParts, run: CommandRun): Promise<Kept> {
-  const revision = run.delivery.attempt === 1 ? Number(run.header(RECORD_HEADER)) : NaN;
+  const revision = run.claimedBy === 1 ? Number(run.header(RECORD_HEADER)) : NaN;
   return Number.isInteger(revision) && revision > 0
     ? { record: pendingOf(run), revision }
     : await records.read(run.token);

@@ -71,7 +71,7 @@ export class CommandEndings {
         dueAt: clock.now() + Math.ceil(delayMs),
         updatedAt: clock.now(),
       }));
-      if (written.kind === "written") run.delivery.nak(delayMs);
+      if (written.kind === "written") run.delivery.giveBack(delayMs);
       else if (written.kind === "ended") run.delivery.ack();
     });
   }
@@ -87,7 +87,7 @@ export class CommandEndings {
       // First the dead letter: whoever reads in the record that it failed finds it there.
       const buried = await this.#bury(run, reason, error);
       if (buried === "over") return;
-      if (buried === "not") return run.delivery.nak(DEAD_LETTER_RETRY_MS);
+      if (buried === "not") return run.delivery.giveBack(DEAD_LETTER_RETRY_MS);
       const kept = await this.#write(run, state, (record) => ({
         ...record,
         error: failureOf(error),
@@ -124,7 +124,7 @@ export class CommandEndings {
         instanceId: undefined,
         updatedAt: clock.now(),
       }));
-      if (written.kind === "written") run.delivery.nak(0);
+      if (written.kind === "written") run.delivery.giveBack(0);
       else if (written.kind === "ended") run.delivery.ack();
     });
   }

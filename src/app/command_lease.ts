@@ -3,6 +3,12 @@
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { CommandRun } from "./command_run.ts";
 
+/**
+ * What waited for longer than this until it was delivered, in milliseconds, is told of at once, and whatever is in work at
+ * the first look: a server that comes back after it was killed takes the time at which a message was stored for that of
+ * its last delivery, unless it was told of it since (the sources of 2.9.10 and 2.10.27, and seen on 2.15.1).
+ */
+const WAITED_MS = 100;
 /** The part of the ack wait after which the server hears of a command at the latest. */
 const WORD_SHARE = 1 / 3;
 /** The part of it that lies between the end of a lease and the moment at which others may begin. */
@@ -10,6 +16,14 @@ const MARGIN_SHARE = 1 / 10;
 /** How often leases are looked at, in milliseconds at most: while there are some, and while there are none. */
 const LOOK_MS = 50;
 const IDLE_LOOK_MS = 1_000;
+/**
+ * How much too early a server may deliver again after it was restarted, in milliseconds: it remembers the times of
+ * deliveries and words to the second, downwards (2.9.10 to 2.15.1; once it was 1,054).
+ */
+const RESTART_MS = 1_200;
+/** What a server heard so shortly before it was killed it may have forgotten, in milliseconds at most, and of the ack wait. */
+const FORGOTTEN_MS = 250;
+const FORGOTTEN_SHARE = 1 / 4;
 /** After how long a process that is awake has read what had come before, in milliseconds at most, and as a part of the ack wait. */
 const READ_MS = 250;
 const READ_SHARE = 1 / 8;
@@ -17,6 +31,11 @@ const READ_SHARE = 1 / 8;
 /** How long a command is its instance's after the server has heard of it, by the ack wait, in milliseconds. */
 export function leaseOf(ackWaitMs: number): number {
   return ackWaitMs * (1 - MARGIN_SHARE);
+}
+
+/** The ack wait that the server is given, in milliseconds: none of a lease is left when it delivers again. */
+export function serverAckWaitOf(ackWaitMs: number): number {
+  return Math.max(ackWaitMs, Math.ceil(leaseOf(ackWaitMs)) + RESTART_MS);
 }
 
 /** Keeps the leases of the commands of one instance. */
@@ -48,7 +67,12 @@ export class LeaseKeeper {
   }
 
   /** There is something to keep that was not there before. */
-  wake(): void {
+  began(run: CommandRun): void {
+    const { attempt, storedAt } = run.delivery;
+    // Should the clocks differ it is told of a little later.
+    if (attempt > 1 || this.#clock.now() - storedAt > WAITED_MS) {
+      this.#tell(run, this.#clock.monotonic());
+    }
     if (this.#held.size > 1 || this.#closed) return;
     this.#timer?.cancel();
     this.#arm();
@@ -60,6 +84,14 @@ export class LeaseKeeper {
    */
   sentAfter(now: number): number {
     return now - this.#lookedAt >= this.#readMs ? this.#lookedAt : this.#readSince;
+  }
+
+  /** The bus went away: its server may have been killed, and have forgotten the last words. */
+  away(): void {
+    const now = this.#clock.monotonic();
+    for (const run of this.#held) {
+      if (now - run.heardAt < forgottenMs(run)) run.leaseEnd = run.leaseBefore;
+    }
   }
 
   /** Tells the server of all that is in work: it may have heard nothing for a while. */
@@ -86,7 +118,7 @@ export class LeaseKeeper {
       for (const run of this.#held) {
         run.checkLease();
         const { ackWaitMs } = run.handler.settings;
-        if (now - run.wordAt >= ackWaitMs * WORD_SHARE) this.#tell(run, now);
+        if (!run.told || now - run.wordAt >= ackWaitMs * WORD_SHARE) this.#tell(run, now);
       }
       this.#arm();
     });
@@ -100,12 +132,21 @@ export class LeaseKeeper {
 
   #tell(run: CommandRun, now: number): void {
     if (run.stage === "over") return;
+    run.told = true;
     run.wordAt = now;
     const end = now + leaseOf(run.handler.settings.ackWaitMs);
     // The server counts from when it hears of it, which is after now, and it says that it has.
     run.delivery.working(() => {
       // Once it was over somebody else may have it: no word brings it back.
-      if (this.#clock.monotonic() < run.leaseEnd) run.leaseEnd = Math.max(run.leaseEnd, end);
+      const heardAt = this.#clock.monotonic();
+      if (heardAt >= run.leaseEnd || end <= run.leaseEnd) return;
+      if (heardAt - run.heardAt >= forgottenMs(run)) run.leaseBefore = run.leaseEnd;
+      run.heardAt = heardAt;
+      run.leaseEnd = end;
     });
   }
+}
+
+function forgottenMs({ handler: { settings } }: CommandRun): number {
+  return Math.min(FORGOTTEN_MS, settings.ackWaitMs * FORGOTTEN_SHARE);
 }

@@ -114,13 +114,13 @@ export class CommandLedger {
   #isOwnEnd(run: CommandRun, record: CommandRecord, next: CommandRecord): boolean {
     return record.state === next.state && record.updatedAt === next.updatedAt &&
       record.instanceId === this.#instanceId && record.stream === run.stream &&
-      record.sequence === run.delivery.sequence && record.delivery === run.delivery.attempt;
+      record.sequence === run.delivery.sequence && record.delivery === run.claimedBy;
   }
 
   /** Whether a record was written by this instance for this delivery: a write that was not heard of, and came late. */
-  #isOwn({ stream, delivery }: CommandRun, record: CommandRecord): boolean {
+  #isOwn({ stream, delivery, claimedBy }: CommandRun, record: CommandRecord): boolean {
     return record.state === "running" && record.instanceId === this.#instanceId &&
       record.stream === stream && record.sequence === delivery.sequence &&
-      record.delivery === delivery.attempt;
+      record.delivery === claimedBy;
   }
 }

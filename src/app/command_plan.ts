@@ -4,6 +4,7 @@ import { PRIORITIES, type Priority } from "../domain/command.ts";
 import { commandDurable, commandSubject } from "../domain/command_subject.ts";
 import type { ConsumerConfig } from "../ports/stream.ts";
 import type { CommandHandler } from "./command.ts";
+import { serverAckWaitOf } from "./command_lease.ts";
 
 /**
  * The consumer of a handler's commands of one priority. No server knows priorities, and the oldest ones know one filter a
@@ -21,7 +22,7 @@ export function queueConsumer(
     description: `${service} runs ${command}, priority ${priority}`,
     filter: commandSubject(service, command, priority),
     from: "all",
-    ackWaitMs,
+    ackWaitMs: serverAckWaitOf(ackWaitMs),
     // Those that wait for their next attempt, or for their time, count among them.
     maxAckPending: 0,
     inactiveThresholdMs: 0,

@@ -23,6 +23,8 @@ export interface Kept {
   readonly record: CommandRecord | undefined;
   /** What the next write must name; 0 where nothing was ever written. */
   readonly revision: number;
+  /** When it was stored, in milliseconds since the epoch on the broker's clock; undefined where that was not looked at. */
+  readonly storedAt?: number;
 }
 
 /** How to write. */
@@ -74,7 +76,7 @@ export class CommandRecords {
       return { record: undefined, revision };
     }
     const record = this.#decode(token, { subject, data });
-    return { record, revision };
+    return { record, revision, storedAt: stored.storedAt };
   }
 
   /** The same, over outages, until the time of `options` is over. */

@@ -27,7 +27,8 @@ export type RunStage = "claiming" | "running" | "ending" | "over";
 
 /** A command in hand. */
 export class CommandRun implements Origin, Handled, Expiring {
-  readonly delivery: Delivery;
+  /** By which delivery it was claimed. */
+  readonly claimedBy: number;
   readonly handler: CommandHandler;
   /** Which queue it came from. */
   readonly queue: number;
@@ -39,6 +40,8 @@ export class CommandRun implements Origin, Handled, Expiring {
   /** The encoding that it came in, and that its record and what is told of it have. */
   readonly codec: Codec;
   stage: RunStage = "claiming";
+  /** Its latest delivery, which has its words. */
+  delivery: Delivery;
   /** Its record, as this instance wrote it last, or would write it. */
   record: CommandRecord | undefined = undefined;
   /** The revision of that. */
@@ -47,6 +50,11 @@ export class CommandRun implements Origin, Handled, Expiring {
   begunAt = 0;
   /** Until when nobody else can have it, in monotonic milliseconds; the server has not been heard to know more. */
   leaseEnd: number;
+  /** When the server last said that it has heard of it, and until when it was its instance's by what it had heard well before. */
+  heardAt: number = -Infinity;
+  leaseBefore = 0;
+  /** Whether the server was told anything since its latest delivery. */
+  told = false;
   /** When the server was last told that it is in work, or delivered it. */
   wordAt: number;
   /** What it could do with its time when the attempt began. */
@@ -86,6 +94,7 @@ export class CommandRun implements Origin, Handled, Expiring {
     this.queue = queue;
     this.stream = stream;
     this.delivery = delivery;
+    this.claimedBy = delivery.attempt;
     this.command = read.command;
     this.token = read.token;
     this.codec = read.codec;
@@ -166,6 +175,15 @@ export class CommandRun implements Origin, Handled, Expiring {
   /** A header by its exact name; a function of its own, so that it can be taken out of the context. */
   get header(): (name: string) => string | undefined {
     return (name) => this.#parts.runtime.transport.messaging.header(this.delivery.message, name);
+  }
+
+  /** It came here again, since its consumer was made anew or its server has forgotten: then nobody else has it. */
+  cameAgain(delivery: Delivery, sentAt: number, leaseMs: number): void {
+    this.delivery = delivery;
+    this.told = false;
+    if (this.#parts.runtime.clock.monotonic() >= this.leaseEnd) return;
+    this.leaseEnd = Math.max(this.leaseEnd, sentAt + leaseMs);
+    this.wordAt = Math.max(this.wordAt, sentAt);
   }
 
   /** Takes what the record of an earlier attempt holds. */

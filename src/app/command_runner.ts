@@ -5,6 +5,7 @@ import { commandOutcome } from "../domain/command_outcome.ts";
 import { crashed, leaseLost, overdue, takenBack } from "../domain/command_error.ts";
 import { AegisError } from "../domain/error.ts";
 import { isThenable } from "../domain/thenable.ts";
+import { goesBack } from "./command_arrival.ts";
 import { type Cancel, CommandCancels } from "./command_cancels.ts";
 import { claim, type ClaimParts } from "./command_claim.ts";
 import { CommandEndings } from "./command_endings.ts";
@@ -122,7 +123,7 @@ export class CommandRunner {
       run.log.warn("A command cannot begin without its record; it comes again", { error });
       // It may have been written all the same: an attempt that never began is not to count.
       if (AegisError.is(error) && error.details.sent === true) await this.#endings.givenBack(run);
-      else run.delivery.nak(CLAIM_RETRY_MS);
+      else if (await goesBack(this.#parts.records, run)) run.delivery.giveBack(CLAIM_RETRY_MS);
     }
     this.#leave(run);
   }

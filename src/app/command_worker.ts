@@ -1,19 +1,18 @@
 // The worker: the commands of one instance, taken as there are free slots.
 
-import { type Priority, readCommand } from "../domain/command.ts";
-import { isCommandId, tokenOf } from "../domain/command_id.ts";
+import type { Priority } from "../domain/command.ts";
 import type { CommandQueues } from "../domain/command_queues.ts";
 import { DELAY_HEADER } from "../domain/command_subject.ts";
-import { UnavailableError, ValidationError } from "../domain/error.ts";
+import { UnavailableError } from "../domain/error.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { CommandHandler } from "./command.ts";
+import { goesBack, type ReadCommand, readDelivery } from "./command_arrival.ts";
 import { LeaseKeeper, leaseOf } from "./command_lease.ts";
 import { CommandRun, type RunParts } from "./command_run.ts";
 import { CommandRunner, type RunnerParts } from "./command_runner.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { Measures } from "./measures.ts";
-import { codecOf, textOf } from "./runtime.ts";
 import type { Source } from "./source.ts";
 import type { Work } from "./work.ts";
 
@@ -26,9 +25,6 @@ export interface CommandQueue {
   readonly deadLetters: DeadLetterWriter;
   readonly measures: Measures;
 }
-
-/** What the body of a delivery holds. */
-type ReadCommand = Pick<CommandRun, "command" | "token" | "codec">;
 
 /** What a worker is made of. */
 export interface WorkerParts extends RunParts, RunnerParts {
@@ -48,6 +44,9 @@ export class CommandWorker implements Work {
   readonly #keeper: LeaseKeeper;
   readonly #idle: (() => void)[] = [];
   #burying = 0;
+  #returning = 0;
+  /** How often the bus went away. */
+  #outages = 0;
   #stopping = false;
   #planned = false;
   #opened = false;
@@ -63,7 +62,7 @@ export class CommandWorker implements Work {
   }
 
   get inFlight(): number {
-    return this.#runner.held.size + this.#burying;
+    return this.#runner.held.size + this.#burying + this.#returning;
   }
 
   get unsettled(): number {
@@ -98,7 +97,10 @@ export class CommandWorker implements Work {
     const { queues, scheduling, runtime: { transport, clock } } = this.#parts;
     this.#keeper.start();
     this.#unsubscribe = transport.onStatus((status) => {
-      if (status !== "connected") return;
+      if (status !== "connected") {
+        this.#outages++;
+        return this.#keeper.away();
+      }
       this.#keeper.tellAll();
       this.#runner.returned();
     });
@@ -166,26 +168,25 @@ export class CommandWorker implements Work {
     const leaseMs = leaseOf(handler.settings.ackWaitMs);
     // What was sent before a standstill others may have by now: no word of it, and the server delivers it when it is due.
     if (now >= sentAt + leaseMs) return;
-    if (this.#stopping) return delivery.nak(0);
     const waitMs = this.#waitOf(delivery);
-    if (waitMs > 0) return delivery.nak(waitMs);
-    if (!hasSlot) {
-      scheduling.handedBack(index, delivery.storedAt, now);
-      return delivery.nak(0);
-    }
+    if (waitMs > 0) return delivery.giveBack(waitMs);
     let read: ReadCommand;
     try {
-      read = this.#read(queue, delivery);
+      read = readDelivery(this.#parts.runtime, handler.command, source.stream, delivery);
     } catch (error) {
       return void this.#buryUnreadable(queue, delivery, error);
     }
     const other = this.#runner.find(read.token);
     if (other !== undefined) {
-      // The one that runs here acknowledges it too; another message of the same command waits until that has ended.
-      if (other.delivery.sequence !== delivery.sequence) delivery.nak(OCCUPIED_MS);
+      // The one that runs here acknowledges it; another message of the same command waits until that has ended.
+      if (other.delivery.sequence !== delivery.sequence) delivery.giveBack(OCCUPIED_MS);
+      else other.cameAgain(delivery, sentAt, leaseMs);
       return;
     }
-    if (this.#runner.isOccupied(read.token)) return delivery.nak(OCCUPIED_MS);
+    const occupied = this.#runner.isOccupied(read.token);
+    if (!hasSlot || occupied || this.#stopping) {
+      return void this.#giveBack(index, delivery, read.token, occupied ? OCCUPIED_MS : 0);
+    }
     const run = new CommandRun(
       this.#parts,
       handler,
@@ -198,7 +199,27 @@ export class CommandWorker implements Work {
     );
     scheduling.began(index);
     this.#runner.start(run);
-    this.#keeper.wake();
+    this.#keeper.began(run);
+  }
+
+  /** Gives back what does not begin here, while the connection lasts that it came over. */
+  async #giveBack(
+    index: number,
+    delivery: Delivery,
+    token: string,
+    delayMs: number,
+  ): Promise<void> {
+    const { runtime: { clock }, queues, scheduling, records } = this.#parts;
+    const outages = this.#outages;
+    this.#returning++;
+    const { stream } = queues[index]!.source;
+    if (await goesBack(records, { token, stream, delivery }) && outages === this.#outages) {
+      if (delayMs === 0) scheduling.handedBack(index, delivery.storedAt, clock.monotonic());
+      delivery.giveBack(delayMs);
+      this.#plan();
+    }
+    this.#returning--;
+    this.#checkIdle();
   }
 
   /** How long a command is to wait that a server without schedules delivers at once. */
@@ -208,28 +229,6 @@ export class CommandWorker implements Work {
     return delayMs > 0 ? Math.max(0, storedAt + delayMs - clock.now()) : 0;
   }
 
-  #read(
-    { handler, source }: CommandQueue,
-    { message, sequence }: Delivery,
-  ): ReadCommand {
-    const { runtime } = this.#parts;
-    const codec = codecOf(runtime, message);
-    const text = textOf(codec, message);
-    const body: unknown = text === undefined ? codec.decode(message.data) : JSON.parse(text);
-    const command = readCommand(body, runtime.fresh);
-    if (command.command !== handler.command) {
-      throw new ValidationError(
-        `Cannot read a command: it came as ${handler.command}, and its body says ${command.command}`,
-      );
-    }
-    // The same for every delivery, so that its record is found again.
-    const messageId = command.messageId === "" ? `${source.stream}-${sequence}` : command.messageId;
-    if (!isCommandId(messageId)) {
-      throw new ValidationError("Cannot read a command: its id is too long to keep a record of it");
-    }
-    return { command: { ...command, messageId }, token: tokenOf(messageId), codec };
-  }
-
   async #buryUnreadable(queue: CommandQueue, delivery: Delivery, error: unknown): Promise<void> {
     this.#burying++;
     try {
@@ -237,7 +236,7 @@ export class CommandWorker implements Work {
       delivery.term();
     } catch {
       // It is in the log.
-      delivery.nak(DEAD_LETTER_RETRY_MS);
+      delivery.giveBack(DEAD_LETTER_RETRY_MS);
     }
     this.#burying--;
     queue.measures.failed("INVALID_REQUEST", 0);

@@ -110,8 +110,8 @@ export interface StoredMessage {
 }
 
 /**
- * A message that was delivered for the first time or again. Of `ack`, `nak` and `term` the first that is called counts;
- * the adapter repeats it over outages until the broker has it, and until then hands the message over to nobody here.
+ * A message that was delivered for the first time or again. Of `ack`, `nak`, `giveBack` and `term` the first that is called
+ * counts; the adapter repeats it, but for `giveBack`, over outages until the broker has it, and until then hands the message over to nobody here.
  */
 export interface Delivery {
   /** The message: subject, body, and what `messaging.header()` takes. */
@@ -128,6 +128,12 @@ export interface Delivery {
   ack(): void;
   /** Deliver it again, after `delayMs` milliseconds. */
   nak(delayMs: number): void;
+  /**
+   * The same, said now or never: where the broker does not hear it, the message comes again after its ack wait. A broker
+   * takes a word of an earlier delivery for one of the last: repeated after an outage it would take the message from
+   * whoever has been given it meanwhile.
+   */
+  giveBack(delayMs: number): void;
   /**
    * It is still in work: its ack wait begins anew. While the broker is away this does nothing. With `onHeard` the broker is
    * asked to confirm it, and that is called when it has; it may never be.

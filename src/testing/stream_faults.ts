@@ -79,6 +79,7 @@ function faultyDelivery(
     pending,
     ack: () => delivery.ack(),
     nak: (delay) => delivery.nak(delay),
+    giveBack: (delay) => delivery.giveBack(delay),
     term: () => delivery.term(),
     working(onHeard) {
       if (drop?.(said) === true) return;

@@ -16,6 +16,7 @@ import {
   createClient,
   createService,
 } from "../../mod.ts";
+import { serverAckWaitOf } from "../../src/app/command_lease.ts";
 import { watchProcess } from "../../tools/guard.ts";
 import { startNatsServer } from "../../tools/nats_server.ts";
 import { findDeno, findNode } from "../../tools/runtime.ts";
@@ -28,7 +29,8 @@ const runtime = "Deno" in globalThis ? await findDeno() : await findNode();
 interface Here {
   readonly bus: Bus;
   readonly client: Client;
-  readonly ackWaitMs: number;
+  /** After how long the server gives a command to another instance. */
+  readonly takeoverMs: number;
   notes(): Note[];
   /** Starts an instance in a process of its own; resolves when it has started. */
   spawn(who: string, concurrency?: number): Promise<ChildProcess & { ended: Promise<unknown> }>;
@@ -57,7 +59,7 @@ function here(name: string, ackWaitMs: number, run: (here: Here) => Promise<void
       await run({
         bus,
         client,
-        ackWaitMs,
+        takeoverMs: serverAckWaitOf(ackWaitMs),
         notes: () => notesOf(file),
         async spawn(who, concurrency = 16) {
           const flags = runtime.name === "deno" ? ["run", "-A", "-q"] : [];
@@ -110,7 +112,7 @@ here(
     signal(first, "SIGKILL");
     strictEqual(await job.result(), "second");
     const begin = here.notes().find(({ what, who }) => what === "begin" && who === "second")!;
-    ok(begin.at - killedAt < here.ackWaitMs + 500, `it began after ${begin.at - killedAt} ms`);
+    ok(begin.at - killedAt < here.takeoverMs + 500, `it began after ${begin.at - killedAt} ms`);
     strictEqual(begin.attempt, 2);
     const { state, attempts, instanceId } = await job.status();
     deepStrictEqual([state, attempts, instanceId], ["completed", 2, "second"]);
@@ -122,7 +124,7 @@ here(
   1_000,
   async (here) => {
     const first = await here.spawn("first");
-    const job = await here.send({ ms: 2_000 });
+    const job = await here.send({ ms: 3_000 });
     await until("it runs", () => here.notes().some(({ what }) => what === "step"));
     await here.serve("second");
     signal(first, "SIGSTOP");
@@ -189,9 +191,9 @@ for (const busy of [false, true]) {
       await here.serve("second", busy ? 1 : 16);
       signal(first, "SIGSTOP");
       const jobs = await Promise.all(
-        Array.from({ length: 8 }, () => here.send({ ms: busy ? 400 : 700 })),
+        Array.from({ length: 8 }, () => here.send({ ms: busy ? 600 : 700 })),
       );
-      await pause(here.ackWaitMs + (busy ? 100 : 300));
+      await pause(here.takeoverMs + (busy ? 100 : 300));
       signal(first, "SIGCONT");
       for (const job of jobs) await job.result();
       for (const job of jobs) strictEqual((await job.status()).attempts, 1);

@@ -103,7 +103,8 @@ export async function proveCommands(options: CommandProofOptions): Promise<Comma
       sent: sent.length,
       killed: instances.ended,
       restarts: await restarting,
-      deadLetters: (await client.listDeadLetters({ service: SERVICE })).length,
+      deadLetters: (await client.listDeadLetters({ service: SERVICE, limit: options.commands * 2 }))
+        .length,
       ms: performance.now() - startedAt,
     };
   } finally {

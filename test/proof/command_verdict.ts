@@ -72,7 +72,11 @@ export function judge({ sent, history, attempts, left }: Evidence): Verdict {
     crashed += list.filter(({ killed }) => killed).length;
     most = Math.max(most, list.length);
     const overlap = overlapOf(list);
-    if (overlap !== undefined) faults.push(`${id} ran twice at the same time: ${overlap}`);
+    if (overlap === undefined) continue;
+    const records = (history.get(id) ?? []).map(({ record, storedAt }) =>
+      `${record.state} ${record.attempts} by ${record.instanceId ?? "nobody"} at ${storedAt}`
+    );
+    faults.push(`${id} ran twice at the same time: ${overlap}; its records: ${records.join(", ")}`);
   }
   return { states, attempts: begun, retried, crashed, most, faults };
 }

@@ -178,6 +178,12 @@ export class MemoryConsumer {
     return !this.#ended;
   }
 
+  /** The same, for what a consumer before this one has delivered. */
+  workingOn(sequence: number): boolean {
+    const unacked = this.#unacked.get(sequence);
+    return unacked === undefined ? !this.#ended : this.working(unacked);
+  }
+
   /** Delivers it again as soon as somebody asks. */
   deliverAgain(unacked: Unacked): void {
     this.#around.alarms.clear(unacked);

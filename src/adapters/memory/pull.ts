@@ -102,6 +102,14 @@ export class MemoryPull implements Pull, Taker {
     else if (!this.#over) this.#unsaid.push(what);
   }
 
+  /** Says that something is in work, to whichever consumer has the name now, as on a server; false when there is none. */
+  working(unacked: Unacked): boolean {
+    if (unacked.consumer.working(unacked)) return true;
+    const heard = this.#link.find()?.workingOn(unacked.stored.sequence) ?? false;
+    if (!heard) this.gone();
+    return heard;
+  }
+
   /** Calls back what waits for the broker's word, in its next turn; not when the connection was cut meanwhile. */
   answer(onHeard: () => void): void {
     const cuts = this.#link.cuts();
@@ -197,9 +205,14 @@ class MemoryDelivery implements Delivery {
     this.ack();
   }
 
+  giveBack(delayMs: number): void {
+    if (this.#pull.isHere) return this.nak(delayMs);
+    this.#settled = true;
+  }
+
   working(onHeard?: () => void): void {
     if (this.#settled || !this.#pull.isHere) return;
-    const heard = this.#unacked.consumer.working(this.#unacked);
+    const heard = this.#pull.working(this.#unacked);
     if (heard && onHeard !== undefined) this.#pull.answer(onHeard);
   }
 

@@ -1,25 +1,13 @@
 // Acknowledgements of one consumer: sent at once, remembered until the broker has them, and repeated if need be.
 
 import { flatCopy } from "../../domain/flat.ts";
-import type { Messaging } from "../../ports/messaging.ts";
 import type { Delivery } from "../../ports/stream.ts";
 import { Acked } from "./acked.ts";
+import type { AcksParts } from "./acks_parts.ts";
 import { Confirmation, type Confirming } from "./confirmation.ts";
 import type { NatsMessage } from "./message.ts";
 import { Progress } from "./progress.ts";
-import type { Requests, Unanswered } from "./requests.ts";
-
-/** What acknowledgements are made over. */
-export interface AcksParts {
-  readonly messaging: Messaging;
-  readonly requests: Requests;
-  /** Called when the server says that nobody takes them: the consumer is gone, or has no leader at the moment. */
-  readonly onNobody: () => void;
-  /** Called when the user may not send them. */
-  readonly onRefused: (error: Error) => void;
-  /** Called when there is something that the broker may not have, and when there is nothing any more. */
-  readonly onPending: (pending: boolean) => void;
-}
+import type { Unanswered } from "./requests.ts";
 
 /** One acknowledgement. */
 interface Word {
@@ -32,7 +20,7 @@ interface Word {
 const CONFIRM_MS = 4_000;
 /** How long after the last acknowledgement it is confirmed at the latest, in milliseconds. */
 const TAIL_MS = 50;
-/** How long to wait before acknowledgements are sent again that nobody took, in milliseconds. */
+/** How long to wait before what nobody took is sent again, in milliseconds. */
 const AGAIN_MS = 500;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const NS_OF_A_MS = "000000";
@@ -86,11 +74,13 @@ export class Acks implements Confirming {
     else this.#tell(subject, body);
   }
 
-  /** It is to be delivered again after a delay. */
-  nak(sequence: number, subject: string, delayMs: number): void {
+  /** It is to be delivered again after a delay; what is said `once` is forgotten where it may not have been heard. */
+  nak(sequence: number, subject: string, delayMs: number, once = false): void {
     const { connected } = this.#parts.messaging;
+    if (once && !connected) return;
     const dueAt = performance.now() + Math.max(0, delayMs);
-    const nak = new Confirmation(this, sequence, connected ? subject : flatCopy(subject), dueAt);
+    const kept = connected ? subject : flatCopy(subject);
+    const nak = new Confirmation(this, sequence, kept, dueAt, once);
     this.#naks.set(sequence, nak);
     this.#began();
     this.#sendNak(nak);
@@ -98,11 +88,12 @@ export class Acks implements Confirming {
 
   /** It is still in work; `onHeard` is called when the broker has said that it heard so. */
   working(subject: string, onHeard?: () => void): void {
-    const { messaging, requests } = this.#parts;
+    const { messaging, requests, onNobody } = this.#parts;
     if (!messaging.connected) return;
+    const expiresAt = performance.now() + CONFIRM_MS;
     try {
       if (onHeard === undefined) messaging.publish(subject, WORKING);
-      else requests.send(new Progress(subject, performance.now() + CONFIRM_MS, onHeard), WORKING);
+      else requests.send(new Progress(subject, expiresAt, onHeard, onNobody), WORKING);
     } catch {
       // About to close. Nothing depends on it that would not be said again.
     }
@@ -125,7 +116,7 @@ export class Acks implements Confirming {
     if (nak === undefined) return false;
     const leftMs = nak.dueAt - performance.now();
     this.#naks.delete(sequence);
-    if (leftMs > 0) this.nak(sequence, subject, leftMs);
+    if (leftMs > 0) this.nak(sequence, subject, leftMs, nak.once);
     else this.#ended();
     return leftMs > 0;
   }
@@ -134,7 +125,10 @@ export class Acks implements Confirming {
   away(): void {
     this.#unmark();
     for (const word of this.#open) word.subject = flatCopy(word.subject);
-    for (const nak of this.#naks.values()) nak.subject = flatCopy(nak.subject);
+    for (const nak of this.#naks.values()) {
+      nak.subject = flatCopy(nak.subject);
+      this.#forgetOnce(nak);
+    }
   }
 
   /** Says no nak before `until` has settled. */
@@ -189,6 +183,7 @@ export class Acks implements Confirming {
     const isMarker = confirmation === this.#marker;
     if (message.isNoResponders) {
       if (isMarker) this.#unmark();
+      this.#forgetOnce(confirmation);
       this.#arm(AGAIN_MS);
       this.#parts.onNobody();
       return;
@@ -205,6 +200,7 @@ export class Acks implements Confirming {
 
   failed(confirmation: Confirmation, why: Unanswered, error: Error | undefined): void {
     if (confirmation === this.#marker) this.#unmark();
+    this.#forgetOnce(confirmation);
     if (why === "closed") this.forget();
     else if (why === "timeout") this.repeat();
     else if (why === "refused") {
@@ -223,7 +219,7 @@ export class Acks implements Confirming {
   #mark(): void {
     const last = this.#open.at(-1);
     if (last === undefined) return;
-    const marker = new Confirmation(this, last.sequence, last.subject, 0);
+    const marker = new Confirmation(this, last.sequence, last.subject, 0, false);
     marker.expiresAt = performance.now() + CONFIRM_MS;
     try {
       this.#parts.requests.send(marker, last.body);
@@ -242,6 +238,12 @@ export class Acks implements Confirming {
     if (this.#open.length + this.#covered.length > 0) this.#lost = true;
     this.#open = this.#covered.concat(this.#open);
     this.#covered = [];
+  }
+
+  #forgetOnce(nak: Confirmation): void {
+    if (!nak.once || this.#naks.get(nak.sequence) !== nak) return;
+    this.#naks.delete(nak.sequence);
+    this.#ended();
   }
 
   #repeatNaks(): void {

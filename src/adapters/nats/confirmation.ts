@@ -23,16 +23,25 @@ export class Confirmation implements Waiter {
   wheelNext: Expiring | undefined = undefined;
   /** When the message is to come again, on the monotonic clock. */
   readonly dueAt: number;
+  /** Whether it is not said again. */
+  readonly once: boolean;
   /** Whether its answer is waited for. */
   underWay = false;
   readonly #owner: Confirming;
 
   /** Makes one that tells `owner`. */
-  constructor(owner: Confirming, sequence: number, subject: string, dueAt: number) {
+  constructor(
+    owner: Confirming,
+    sequence: number,
+    subject: string,
+    dueAt: number,
+    once: boolean,
+  ) {
     this.#owner = owner;
     this.sequence = sequence;
     this.subject = subject;
     this.dueAt = dueAt;
+    this.once = once;
   }
 
   answered(message: NatsMessage): void {

@@ -12,16 +12,24 @@ export class Progress implements Waiter {
   wheelPrevious: Expiring | undefined = undefined;
   wheelNext: Expiring | undefined = undefined;
   readonly #onHeard: () => void;
+  readonly #onNobody: () => void;
 
-  /** Makes one that is waited for until `expiresAt`, on the monotonic clock. */
-  constructor(subject: string, expiresAt: number, onHeard: () => void) {
+  /** Makes one that is waited for until `expiresAt`, on the monotonic clock; `onNobody`: the consumer is not served. */
+  constructor(
+    subject: string,
+    expiresAt: number,
+    onHeard: () => void,
+    onNobody: () => void,
+  ) {
     this.subject = subject;
     this.expiresAt = expiresAt;
     this.#onHeard = onHeard;
+    this.#onNobody = onNobody;
   }
 
   answered(message: NatsMessage): void {
-    if (!message.isNoResponders) this.#onHeard();
+    if (message.isNoResponders) this.#onNobody();
+    else this.#onHeard();
   }
 
   failed(): void {
