@@ -87,7 +87,8 @@ export class CommandWorker implements Work {
     // Without an answer the server is gone again, and what comes next says so.
     scheduling.adapt(await runtime.transport.ping().catch(() => 0));
     await Promise.all(queues.map(async ({ source }, index) => {
-      if (source.health().pending !== 0) await this.#look(index);
+      const { pending } = source.health();
+      if (pending !== 0) await this.#look(index, pending);
     }));
   }
 
@@ -276,12 +277,12 @@ export class CommandWorker implements Work {
   }
 
   /** Looks when the oldest command of a queue was stored. */
-  async #look(index: number): Promise<void> {
+  async #look(index: number, pending?: number): Promise<void> {
     const { runtime: { clock }, queues, scheduling, streams } = this.#parts;
     const { source, subject } = queues[index]!;
     try {
       const head = await streams.ports.store.read(source.stream, 1, subject);
-      scheduling.looked(index, head?.storedAt, clock.monotonic());
+      scheduling.looked(index, head?.storedAt, clock.monotonic(), pending);
     } catch {
       // It is looked again in a while.
       scheduling.looked(index, undefined, clock.monotonic());

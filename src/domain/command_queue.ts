@@ -136,12 +136,13 @@ export class CommandQueue {
   }
 
   /** Somebody has looked. */
-  seen(storedAt: number | undefined, now: number): void {
+  seen(storedAt: number | undefined, now: number, pending: number): void {
     this.#knownAt = now;
     // What was asked for and has not come tells more, and later.
     if (this.asked > 0) return;
     if (storedAt === undefined) return this.#cool(now);
-    if (this.backlog === 0) this.#returned = 1;
+    if (pending > 0) this.#pending = pending;
+    else if (this.backlog === 0) this.#returned = 1;
     this.#head = storedAt;
   }
 

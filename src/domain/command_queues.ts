@@ -139,12 +139,13 @@ export class CommandQueues {
 
   /**
    * Somebody has looked which command of a queue would be delivered next: when it was stored, or undefined for none. One
-   * that runs somewhere does not count. A look that is not answered is asked for again.
+   * that runs somewhere does not count. A look that is not answered is asked for again. `pending` is how many wait for their first
+   * delivery, where somebody knows: with less a backlog would be asked for one by one, and queues behind it take the slots.
    */
-  looked(queue: number, storedAt: number | undefined, now: number): void {
+  looked(queue: number, storedAt: number | undefined, now: number, pending: number = 0): void {
     const at = this.#queues[queue]!;
     if (storedAt !== undefined) this.#observe(storedAt, now);
-    at.seen(storedAt, now);
+    at.seen(storedAt, now, pending);
     this.#note(at);
   }
 
@@ -223,13 +224,15 @@ export class CommandQueues {
       left = Math.min(left, command.free - command.taken - command.coming);
       left = Math.min(left, service.free - service.taken - service.coming);
     }
+    const fresh = queue.isFresh(now);
     const target = queue.target(left, now);
     const slots = Math.min(command.concurrency, service.concurrency);
     const at = queue.askAt(target, left, slots, now);
     if (at > now) this.#due(at);
     else this.#asks.push({ queue: queue.index, count: queue.ask(target, now) });
-    // What is kept back to be asked for with more is not for others either.
-    const takes = Math.min(queue.backlog, Math.max(queue.asked, target));
+    // What is kept back to be asked for with more is not for others either, nor what a queue of which nothing was heard for
+    // a while may still have: it is asked for a few at first, and those behind it wait until it has answered.
+    const takes = Math.min(queue.backlog, Math.max(queue.asked, fresh ? target : left, 0));
     command.taken += takes;
     service.taken += takes;
     this.#count(queue);

@@ -552,3 +552,29 @@ test("over a long way a queue that was asked is taken for empty later, and never
     deepStrictEqual(asksOf(queues, coldMs), [[1, 1]]);
   }
 });
+
+test("a worker that begins gives its slots to what goes first, as far as it is known how much that is", () => {
+  const queues = ofOneCommand(16);
+  for (const queue of [CRITICAL, HIGH, NORMAL, LOW]) queues.looked(queue, 0, 0, 1_000);
+  deepStrictEqual(asksOf(queues, 0), [[CRITICAL, 16]]);
+
+  const few = ofOneCommand(16);
+  few.looked(CRITICAL, 0, 0, 3);
+  few.looked(HIGH, 0, 0, 1_000);
+  few.looked(LOW, 0, 0, 1_000);
+  deepStrictEqual(asksOf(few, 0).filter(([queue]) => queue !== NORMAL), [
+    [CRITICAL, 3],
+    [HIGH, 13],
+  ]);
+});
+
+test("a queue that was not heard of for a while is asked for a few, and none behind it before it has answered", () => {
+  const queues = ofOneCommand(16);
+  for (const queue of [HIGH, NORMAL, LOW]) queues.looked(queue, 0, 0, 1_000);
+  const now = LOOK_AGAIN_MS + 1;
+  const asks = asksOf(queues, now).filter(([queue]) => queue !== CRITICAL);
+  deepStrictEqual(asks, [[HIGH, 2]]);
+  // It has nothing any more: others have taken it.
+  ok(asksOf(queues, now + 1).every(([queue]) => queue === HIGH));
+  ok(asksOf(queues, now + 1 + COLD_MS).some(([queue]) => queue === NORMAL));
+});

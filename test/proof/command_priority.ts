@@ -69,17 +69,16 @@ export async function provePriority(
   const order = begun.slice(0, drain);
   const rank = (priority: Priority): number => PRIORITIES.indexOf(priority);
   const ahead = order.flatMap((priority, i) => rank(priority) > rank(sorted[i]!) ? [i] : []);
-  // An instance that has just begun has free slots, and takes what comes first: it does not know yet what waits.
-  const first = ahead.filter((i) => i < slots).length;
-  const later = ahead.length - first;
+  // Those that run at the same time have no order among themselves: where one priority gives way to the next, as many of
+  // the next may have begun as there are slots, and none of those behind it.
+  const far = ahead.filter((i) => sorted[Math.min(i + slots, sorted.length - 1)] !== order[i]);
   return {
-    // Those that run at the same time have no order among themselves.
-    fine: later <= slots,
+    fine: far.length === 0,
     text:
       `${drain.toLocaleString("en")} of ${backlog.toLocaleString("en")} were run in ${
         (drainedMs / 1_000).toFixed(1)
       } s, in ${slots} slots (stored in ${(filledMs / 1_000).toFixed(1)} s): ${countsOf(order)}; ` +
-      `begun before more urgent ones were ${first} of the first ${slots}, and ${later} later`,
+      `${ahead.length} began before more urgent ones, ${far.length} of them out of turn`,
   };
 }
 
