@@ -7,7 +7,7 @@ import { ValidationError } from "../domain/error.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { CommandRecords } from "./command_records.ts";
 import type { CommandRun } from "./command_run.ts";
-import { codecOf, type Runtime, textOf } from "./runtime.ts";
+import { codecOf, decodeBody, type Runtime } from "./runtime.ts";
 
 /** What the body of a delivery holds. */
 export type ReadCommand = Pick<CommandRun, "command" | "token" | "codec">;
@@ -20,9 +20,7 @@ export function readDelivery(
   { message, sequence }: Delivery,
 ): ReadCommand {
   const codec = codecOf(runtime, message);
-  const text = textOf(codec, message);
-  const body: unknown = text === undefined ? codec.decode(message.data) : JSON.parse(text);
-  const read = readCommand(body, runtime.fresh);
+  const read = readCommand(decodeBody(codec, message), runtime.fresh);
   if (read.command !== command) {
     throw new ValidationError(
       `Cannot read a command: it came as ${command}, and its body says ${read.command}`,

@@ -3,7 +3,7 @@
 import { type CommandCancel, readCancel } from "../domain/command_signal.ts";
 import { CANCEL_ALL, cancelSubject, STATE_HEADER } from "../domain/command_subject.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
-import { codecOf, type Runtime, textOf } from "./runtime.ts";
+import { codecOf, decodeBody, type Runtime } from "./runtime.ts";
 
 /** A cancel, and whether the record of the command says so already. */
 export interface Cancel extends CommandCancel {
@@ -70,9 +70,7 @@ export class CommandCancels {
   #read(message: Message): CommandCancel {
     if (message.data.length === 0) return {};
     try {
-      const codec = codecOf(this.#runtime, message);
-      const text = textOf(codec, message);
-      return readCancel(text === undefined ? codec.decode(message.data) : JSON.parse(text)) ?? {};
+      return readCancel(decodeBody(codecOf(this.#runtime, message), message)) ?? {};
     } catch {
       // Whatever it says, its subject says enough.
       return {};

@@ -9,7 +9,7 @@ import {
   STATE_HEADER,
 } from "../domain/command_subject.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
-import { codecOf, type Runtime, textOf } from "./runtime.ts";
+import { codecOf, decodeBody, type Runtime } from "./runtime.ts";
 
 /** What is heard: a step, a result, or that it has ended in another way, which its record tells. */
 export type Heard =
@@ -61,9 +61,7 @@ function resultIn(runtime: Runtime, message: Message): Heard | undefined {
 
 function decode(runtime: Runtime, message: Message): unknown {
   try {
-    const codec = codecOf(runtime, message);
-    const text = textOf(codec, message);
-    return text === undefined ? codec.decode(message.data) : JSON.parse(text);
+    return decodeBody(codecOf(runtime, message), message);
   } catch {
     // Anybody may publish there.
     return undefined;

@@ -14,7 +14,7 @@ import type { StoredMessage } from "../ports/stream.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import type { Parking } from "./parking.ts";
 import { pause } from "./pause.ts";
-import { codecOf, type Runtime, textOf } from "./runtime.ts";
+import { codecOf, decodeBody, type Runtime } from "./runtime.ts";
 import { store } from "./storing.ts";
 
 /** A record as it is kept. */
@@ -170,9 +170,7 @@ export class CommandRecords {
     let record: CommandRecord | undefined;
     let cause: unknown;
     try {
-      const codec = codecOf(this.#runtime, message);
-      const text = textOf(codec, message);
-      record = recordOf(text === undefined ? codec.decode(message.data) : JSON.parse(text));
+      record = recordOf(decodeBody(codecOf(this.#runtime, message), message));
     } catch (error) {
       cause = error;
     }

@@ -7,7 +7,7 @@ import { type CommandRecord, type CommandState, pendingRecord } from "../domain/
 import { parseCommandSubject, RECORD_HEADER } from "../domain/command_subject.ts";
 import { ConflictError } from "../domain/error.ts";
 import type { CommandRecords } from "./command_records.ts";
-import { codecOf, type Runtime, textOf } from "./runtime.ts";
+import { codecOf, decodeBody, type Runtime } from "./runtime.ts";
 
 /** How long writing a record may take, in milliseconds. */
 const RECORD_MS = 5_000;
@@ -78,9 +78,7 @@ export async function reopen(
 function readBody(runtime: Runtime, subject: string, data: Uint8Array) {
   const message = { subject, data };
   try {
-    const codec = codecOf(runtime, message);
-    const text = textOf(codec, message);
-    return readCommand(text === undefined ? codec.decode(data) : JSON.parse(text), runtime.fresh);
+    return readCommand(decodeBody(codecOf(runtime, message), message), runtime.fresh);
   } catch {
     return undefined;
   }

@@ -8,7 +8,7 @@ import { validate } from "../domain/schema.ts";
 import type { Handling } from "./event_handling.ts";
 import { HandlerContext } from "./handler_context.ts";
 import type { EventHandler, ReceivedEvent } from "./on.ts";
-import { codecOf, type Runtime, textOf } from "./runtime.ts";
+import { codecOf, decodeBody, type Runtime } from "./runtime.ts";
 
 /** Why an event cannot be handled, whatever its handler does: it would fail again in the same way. */
 export class Unfit {
@@ -38,10 +38,7 @@ function read(runtime: Runtime, handling: Handling): void {
   const { message } = handling.delivery;
   try {
     const codec = codecOf(runtime, message);
-    const text = textOf(codec, message);
-    const body: unknown = text === undefined ? codec.decode(message.data) : parse(text) ??
-      codec.decode(message.data);
-    const event = readEvent(body, runtime.fresh);
+    const event = readEvent(decodeBody(codec, message), runtime.fresh);
     const type = `${event.domain}.${event.eventType}`;
     if (`${EVENTS_PREFIX}.${type}` !== message.subject) {
       throw new ValidationError(
@@ -53,15 +50,6 @@ function read(runtime: Runtime, handling: Handling): void {
     handling.event = event;
   } catch (error) {
     throw new Unfit("unreadable", error);
-  }
-}
-
-/** The value of plain JSON; undefined where it is none, of which the codec says what is wrong. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

@@ -72,6 +72,19 @@ export function textOf(codec: Codec, message: Message): string | undefined {
   return codec.text === undefined ? undefined : message.ascii ?? codec.text(message.data);
 }
 
+/** The value that a body holds. @throws {SerializationError} when it holds none. */
+export function decodeBody(codec: Codec, message: Message): unknown {
+  const text = textOf(codec, message);
+  if (text !== undefined) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      // The codec says what is wrong.
+    }
+  }
+  return codec.decode(message.data);
+}
+
 /** The bytes of a request. @throws {SerializationError} when its parameters have no encoding. */
 export function encodeRequest(codec: Codec, request: RpcRequest): string | Uint8Array {
   if (codec.text !== undefined) {

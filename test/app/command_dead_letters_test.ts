@@ -81,7 +81,7 @@ bothStreams(
       ["work", "failed", 3, "NO_ROOM"],
       ["work", "invalid", 1, "INVALID_REQUEST"],
       ["slow", "timed_out", 1, "TIMEOUT"],
-      ["work", "unreadable", 1, "SyntaxError"],
+      ["work", "unreadable", 1, "SERIALIZATION"],
     ]);
     deepStrictEqual(all[1]!.error.issues?.map(({ path }) => path), [["n"]]);
     strictEqual(all[2]!.subject, "commands.jobs.slow.low");
