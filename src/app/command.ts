@@ -24,7 +24,12 @@ export interface CommandOptions<
   readonly payload?: Payload;
   /** What the result must be; whoever sent it gets what the schema makes of it, as it arrives ({@linkcode Jsonified}). */
   readonly result?: Result;
-  /** How many commands of this name one instance runs at once. @default {16} */
+  /**
+   * How many commands of this name one instance runs at once. A handler that goes on after its time is over, or after a
+   * cancel, no longer counts.
+   *
+   * @default {16}
+   */
   readonly concurrency?: number;
   /**
    * When a command whose handler throws is tried again, on any instance. It has as many attempts as its sender allows with
@@ -80,7 +85,7 @@ export interface CommandContext extends Context {
    * and the last step is always told. `data` is kept for the next attempt, should there be one.
    *
    * @param percent 0 to 100; one that is lower than before counts as before
-   * @param status what is being done, for people
+   * @param status what is being done, for people; 1,024 characters of it are told
    * @param data anything that has an encoding, for the next attempt and for whoever follows the command
    * @throws {RangeError} for a percentage that is none.
    * @throws what `signal` aborted with, once nobody waits for this attempt.

@@ -31,6 +31,11 @@ export class CommandCancels {
   open(): void {
     this.#subscription = this.#runtime.transport.messaging.subscribe(CANCEL_ALL, {
       onMessage: (message) => this.#hear(message),
+      onError: (error) =>
+        this.#runtime.logger.warn(
+          "Cancels of commands cannot be heard: a handler hears of one when it next keeps its progress",
+          { error },
+        ),
     });
   }
 

@@ -23,6 +23,8 @@ export type Claimed =
   | { readonly kind: "done"; readonly record: CommandRecord }
   /** It was tried as often as it may be, and the last attempts ended with their processes. */
   | { readonly kind: "exhausted" }
+  /** Its next attempt is to begin later. */
+  | { readonly kind: "early"; readonly waitMs: number }
   /** Somebody else has it by a delivery that is as new. */
   | { readonly kind: "held" };
 
@@ -44,12 +46,14 @@ export interface ClaimParts {
  */
 export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed> {
   const { runtime, records, instanceId } = parts;
-  const { delivery, token, codec, stream } = run;
+  const { delivery, token, codec, stream, handler } = run;
   const place = { stream, sequence: delivery.sequence, delivery: run.claimedBy };
   let kept = await first(parts, run);
   for (let looks = 0;; looks++) {
-    const step = claimStep(kept.record, place);
+    const now = runtime.clock.now();
+    const step = claimStep(kept.record, place, handler.settings.retry.attempts, now);
     if (step === "held") return HELD;
+    if (step === "early") return { kind: "early", waitMs: kept.record!.dueAt! - now };
     if (step === "done") return { kind: "done", record: kept.record! };
     if (step === "other" && await isThere(parts, kept.record!)) {
       return { kind: "done", record: kept.record! };
@@ -70,7 +74,7 @@ export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed
       run.record = before;
       return { kind: "exhausted" };
     }
-    const record = runningRecord(before, place, instanceId, runtime.clock.now());
+    const record = runningRecord(before, place, instanceId, run.timeoutMs, now);
     // As it is, should it be written and nobody hear of that.
     run.record = record;
     try {

@@ -5,7 +5,7 @@ import { type CommandRecord, type CommandState, isFinal } from "../domain/comman
 import { completionJson, completionValue, progressJson } from "../domain/command_signal.ts";
 import { callbackSubject, progressSubject, STATE_HEADER } from "../domain/command_subject.ts";
 import type { DeadLetterReason } from "../domain/dead_letter.ts";
-import { type AegisError, SerializationError } from "../domain/error.ts";
+import { AegisError, SerializationError } from "../domain/error.ts";
 import type { Cancel } from "./command_cancels.ts";
 import type { CommandLedger, Written } from "./command_ledger.ts";
 import type { CommandRun } from "./command_run.ts";
@@ -23,20 +23,30 @@ export interface EndingsParts {
   readonly isStopping: () => boolean;
 }
 
+/** What becomes of a record; `lean` where it must be small. */
+type Change = (record: CommandRecord, lean: boolean) => CommandRecord;
+
 /** How soon a dead letter is tried again that could not be stored, in milliseconds. */
 const DEAD_LETTER_RETRY_MS = 2_000;
 
 /** Ends attempts. Each resolves when it is done, or nobody can do it any more, and never rejects. */
 export class CommandEndings {
   readonly #parts: EndingsParts;
+  #trouble: Error | undefined;
 
   constructor(parts: EndingsParts) {
     this.#parts = parts;
   }
 
+  /** Why the last dead letter is not stored, if it is not. */
+  get trouble(): Error | undefined {
+    return this.#trouble;
+  }
+
   /** It has come to a result. */
   async completed(run: CommandRun, result: unknown): Promise<void> {
-    const error = await this.#guard(run, async () => {
+    let error: AegisError | undefined;
+    await this.#guard(run, async () => {
       const kept = await this.#write(run, "completed", (record) => ({
         ...record,
         percent: 100,
@@ -46,7 +56,7 @@ export class CommandEndings {
       if (!kept) return;
       this.#tellResult(run, result);
       run.delivery.ack();
-    });
+    }, (fault) => error = fault);
     // A result that no record can hold will be the same the next time.
     if (error === undefined) return;
     const { service, handler } = run;
@@ -64,10 +74,10 @@ export class CommandEndings {
   async retrying(run: CommandRun, error: unknown, delayMs: number): Promise<void> {
     await this.#guard(run, async () => {
       const { clock } = this.#parts.runtime;
-      const written = await this.#writeStep(run, (record) => ({
+      const written = await this.#writeStep(run, (record, lean) => ({
         ...record,
         state: "retrying",
-        error: failureOf(error),
+        error: failureOf(error, lean),
         dueAt: clock.now() + Math.ceil(delayMs),
         updatedAt: clock.now(),
       }));
@@ -88,9 +98,9 @@ export class CommandEndings {
       const buried = await this.#bury(run, reason, error);
       if (buried === "over") return;
       if (buried === "not") return run.delivery.giveBack(DEAD_LETTER_RETRY_MS);
-      const kept = await this.#write(run, state, (record) => ({
+      const kept = await this.#write(run, state, (record, lean) => ({
         ...record,
-        error: failureOf(error),
+        error: failureOf(error, lean),
       }));
       if (!kept) return;
       this.#tellEnd(run, state);
@@ -140,11 +150,11 @@ export class CommandEndings {
   async #write(
     run: CommandRun,
     state: CommandState,
-    change: (record: CommandRecord) => CommandRecord,
+    change: Change,
   ): Promise<boolean> {
     const now = this.#parts.runtime.clock.now();
-    const written = await this.#writeStep(run, (record) => ({
-      ...change(record),
+    const written = await this.#writeStep(run, (record, lean) => ({
+      ...change(record, lean),
       state,
       dueAt: undefined,
       finishedAt: now,
@@ -155,20 +165,22 @@ export class CommandEndings {
     return written.kind === "written";
   }
 
-  /** Writes a record with the last step of progress in it. */
-  async #writeStep(
-    run: CommandRun,
-    change: (record: CommandRecord) => CommandRecord,
-  ): Promise<Written> {
+  /** Writes a record with the last step of progress in it, as much of it as there is room for: how it ended matters more. */
+  async #writeStep(run: CommandRun, change: Change): Promise<Written> {
     const { ledger } = this.#parts;
     const step = run.progress?.last;
-    try {
-      return await ledger.write(run, (record) => change({ ...record, ...step }));
-    } catch (error) {
-      if (step?.data === undefined || !SerializationError.is(error)) throw error;
-      // It may be the data that are too large: how the command has ended matters more.
-      return await ledger.write(run, (record) => change({ ...record, ...step, data: record.data }));
+    const ways: readonly ((record: CommandRecord) => CommandRecord)[] = [
+      (record) => change({ ...record, ...step }, false),
+      (record) => change({ ...record, ...step, data: record.data }, false),
+    ];
+    for (const way of ways) {
+      try {
+        return await ledger.write(run, way);
+      } catch (error) {
+        if (!SerializationError.is(error)) throw error;
+      }
     }
+    return await ledger.write(run, (record) => change(record, true));
   }
 
   /**
@@ -191,28 +203,32 @@ export class CommandEndings {
       }
       try {
         await deadLettersOf(run).write(run.delivery, run.attempt, reason, error);
+        this.#trouble = undefined;
         return "done";
-      } catch {
-        // It is in the log; the command keeps its place until the dead letter is stored.
+      } catch (fault) {
+        this.#trouble = fault as Error;
+        // Who may never store one has the error in the log and in the record: a command that never ends helps nobody.
+        if (AegisError.is(fault, "PERMISSION_DENIED")) return "done";
+        // The command keeps its place until the dead letter is stored.
         if (isStopping() || runtime.transport.status === "closed") return "not";
         await pause(runtime, DEAD_LETTER_RETRY_MS);
       }
     }
   }
 
-  /** Does it; the error when the record cannot hold what is to be written, which the caller can say otherwise. */
+  /** Does it; `onUnkept` is told when the record cannot hold what is to be written, and can say it otherwise. */
   async #guard(
     run: CommandRun,
     work: () => Promise<void>,
-  ): Promise<AegisError | undefined> {
+    onUnkept?: (error: AegisError) => void,
+  ): Promise<void> {
     try {
       await work();
     } catch (error) {
-      if (SerializationError.is(error)) return error;
+      if (onUnkept !== undefined && SerializationError.is(error)) return onUnkept(error);
       // The bus is closed, or the server refuses: the command comes again, here or elsewhere.
       run.log.error("The record of a command could not be written; it comes again", { error });
     }
-    return undefined;
   }
 
   #tellResult(run: CommandRun, result: unknown): void {

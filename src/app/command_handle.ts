@@ -8,7 +8,8 @@ import { ConflictError, TimeoutError } from "../domain/error.ts";
 import { show } from "../domain/check.ts";
 import { checkResultOptions } from "./command_input.ts";
 import type { CommandRecords } from "./command_records.ts";
-import type { CommandTracker, Ending, Tracked } from "./command_tracker.ts";
+import type { Ending, Tracked } from "./command_tracked.ts";
+import type { CommandTracker } from "./command_tracker.ts";
 import type { CommandHandle, ResultOptions } from "./command_types.ts";
 import type { Runtime } from "./runtime.ts";
 

@@ -34,6 +34,10 @@ export function hear(
         const heard = read(runtime, message);
         if (heard !== undefined) onHeard(message.subject.slice(before), heard);
       },
+      onError: (error) =>
+        runtime.logger.warn("Commands cannot be followed: their records are looked at instead", {
+          error,
+        }),
     });
   };
   return [on(progressSubject, progressIn), on(callbackSubject, resultIn)];
@@ -56,7 +60,10 @@ function progressIn(runtime: Runtime, message: Message): Heard | undefined {
 
 function resultIn(runtime: Runtime, message: Message): Heard | undefined {
   const completion = readCompletion(decode(runtime, message));
-  return completion === undefined ? undefined : { kind: "result", result: completion.result };
+  // What cannot be read is in the record as well.
+  return completion === undefined
+    ? { kind: "ended" }
+    : { kind: "result", result: completion.result };
 }
 
 function decode(runtime: Runtime, message: Message): unknown {

@@ -16,6 +16,8 @@ const EVERY_MS = 100;
 const KEEP_MS = 250;
 /** How much data goes along with a step, as JSON; what is more is in the record alone. */
 const MAX_DATA = 32_768;
+/** How much of a status is told and kept, in characters. */
+const MAX_STATUS = 1_024;
 
 const encoder = new TextEncoder();
 
@@ -72,7 +74,11 @@ export class CommandProgress {
     const last = this.#last;
     // As they are now: a handler may go on with the same object, and what has no encoding is its mistake.
     if (data !== undefined) this.#encoded = this.#copyOf(data);
-    this.#last = { percent: Math.max(percent, last?.percent ?? 0), status, data: last?.data };
+    this.#last = {
+      percent: Math.max(percent, last?.percent ?? 0),
+      status: status?.slice(0, MAX_STATUS),
+      data: last?.data,
+    };
     this.#untold = true;
     this.#unkept = true;
     const now = this.#runtime.clock.monotonic();

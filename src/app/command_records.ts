@@ -79,6 +79,12 @@ export class CommandRecords {
     return { record, revision, storedAt: stored.storedAt };
   }
 
+  /** For how long a record is kept after its last change, in milliseconds; 0 is for ever. */
+  async maxAgeMs(): Promise<number> {
+    const state = await this.#streams.ports.admin.stream(await this.prepare());
+    return state?.config.maxAgeMs ?? 0;
+  }
+
   /** The same, over outages, until the time of `options` is over. */
   readUntil(
     token: string,

@@ -29,7 +29,9 @@ export async function find(
 /**
  * Writes into the record of a dead command that it waits, with all its attempts; the headers that it is published with.
  *
- * @throws {ConflictError} when it waits, runs or is done: it was sent or replayed again.
+ * Undefined where it was done or taken back after that: the dead letter is of no use any more.
+ *
+ * @throws {ConflictError} when it waits or runs: it was sent or replayed again.
  */
 export async function reopen(
   runtime: Runtime,
@@ -40,7 +42,7 @@ export async function reopen(
     readonly service: string;
   },
   body: Uint8Array,
-): Promise<Record<string, string>> {
+): Promise<Record<string, string> | undefined> {
   const command = readBody(runtime, subject, body);
   // One that nobody can read has no record.
   if (command === undefined || !isCommandId(command.messageId)) return {};
@@ -51,6 +53,7 @@ export async function reopen(
   // Whoever replayed it before may have ended before it was published: then it is published now, and runs once.
   const begun = record?.state === "pending" && record.sequence === undefined &&
     record.createdAt === createdAt;
+  if (record?.state === "completed" || record?.state === "cancelled") return undefined;
   if (record !== undefined && !begun && !DEAD.includes(record.state)) {
     throw new ConflictError(
       `Cannot replay dead letter ${letter}: command ${id} is ${record.state}, since it was sent or replayed again`,

@@ -2,6 +2,7 @@
 
 import type { CommandMessage } from "../domain/command.ts";
 import { type CommandRecord, progressOf, type ProgressStep } from "../domain/command_record.ts";
+import { type CommandOutcome, commandOutcome } from "../domain/command_outcome.ts";
 import { HEADER } from "../domain/header.ts";
 import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Codec } from "../ports/codec.ts";
@@ -114,6 +115,11 @@ export class CommandRun implements Origin, Handled, Expiring {
     return this.record?.attempts ?? 1;
   }
 
+  /** How long an attempt may take, in milliseconds: as the sender allows, and the handler. */
+  get timeoutMs(): number {
+    return Math.min(this.command.timeoutMs, this.handler.settings.timeoutMs);
+  }
+
   get deadline(): number {
     const { clock } = this.#parts.runtime;
     return this.expiresAt === Infinity ? Infinity : clock.now() + this.remainingMs;
@@ -184,6 +190,24 @@ export class CommandRun implements Origin, Handled, Expiring {
     if (this.#parts.runtime.clock.monotonic() >= this.leaseEnd) return;
     this.leaseEnd = Math.max(this.leaseEnd, sentAt + leaseMs);
     this.wordAt = Math.max(this.wordAt, sentAt);
+  }
+
+  /** What becomes of it after an attempt that failed with `error`; where it has failed for good, the error that says why. */
+  outcome(
+    error: unknown,
+  ):
+    | { readonly kind: "failed"; readonly error: unknown }
+    | Exclude<CommandOutcome, { kind: "failed" }> {
+    const { maxRetries } = this.command;
+    const { retry } = this.handler.settings;
+    try {
+      const random = this.#parts.runtime.random.next();
+      const outcome = commandOutcome(retry, error, this.attempt, maxRetries, random);
+      return outcome.kind === "failed" ? { kind: "failed", error } : outcome;
+    } catch (fault) {
+      // A policy that throws must not keep a command in hand for ever.
+      return { kind: "failed", error: fault };
+    }
   }
 
   /** Takes what the record of an earlier attempt holds. */

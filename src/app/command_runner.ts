@@ -1,7 +1,6 @@
 // The runner: commands at hand, from their claims to their ends.
 
 import type { CommandRecord } from "../domain/command_record.ts";
-import { commandOutcome } from "../domain/command_outcome.ts";
 import { crashed, leaseLost, overdue, takenBack } from "../domain/command_error.ts";
 import { AegisError } from "../domain/error.ts";
 import { isThenable } from "../domain/thenable.ts";
@@ -9,6 +8,7 @@ import { goesBack } from "./command_arrival.ts";
 import { type Cancel, CommandCancels } from "./command_cancels.ts";
 import { claim, type ClaimParts } from "./command_claim.ts";
 import { CommandEndings } from "./command_endings.ts";
+import { LeftHandlers } from "./command_left.ts";
 import type { CommandLedger } from "./command_ledger.ts";
 import { CommandProgress } from "./command_progress.ts";
 import type { CommandRun } from "./command_run.ts";
@@ -41,8 +41,7 @@ export class CommandRunner {
   readonly #cancels: CommandCancels;
   readonly #held = new Set<CommandRun>();
   readonly #byToken = new Map<string, CommandRun>();
-  /** How many handlers of a command still run here of which nobody waits for anything, by its token. */
-  readonly #left = new Map<string, number>();
+  readonly #left = new LeftHandlers();
   #stopping = false;
 
   /** `onLeave` is told of each that is no longer at hand. */
@@ -99,9 +98,18 @@ export class CommandRunner {
     }
   }
 
-  /** Listens no longer. */
+  /** Lets go of everything: a handler that goes on all the same is waited for by nobody, and no timer waits for it. */
   close(withinMs: number): Promise<void> {
+    for (const run of this.#held) {
+      this.#deadlines.remove(run);
+      run.progress?.end();
+    }
     return this.#cancels.close(withinMs);
+  }
+
+  /** Why the last dead letter is not stored, if it is not. */
+  get trouble(): Error | undefined {
+    return this.#endings.trouble;
   }
 
   async #claim(run: CommandRun): Promise<void> {
@@ -109,6 +117,7 @@ export class CommandRunner {
     try {
       const claimed = await claim(this.#parts, run);
       if (claimed.kind === "done") this.#endings.again(run, claimed.record);
+      else if (claimed.kind === "early") run.delivery.giveBack(claimed.waitMs);
       else if (claimed.kind === "exhausted") {
         run.stage = "ending";
         await this.#endings.failed(run, "crashed", crashed(run.attempt));
@@ -133,7 +142,7 @@ export class CommandRunner {
     const now = runtime.clock.monotonic();
     run.stage = "running";
     run.begunAt = now;
-    run.expiresAt = now + Math.min(run.command.timeoutMs, run.handler.settings.timeoutMs);
+    run.expiresAt = now + run.timeoutMs;
     this.#deadlines.add(run);
     run.progress = new CommandProgress(runtime, run, (step) => this.#keep(run, step));
     run.onLost = () => this.#lost(run);
@@ -163,27 +172,17 @@ export class CommandRunner {
     this.#ending(run);
     // What ended for want of time in stop() has not failed.
     if (this.#stopping && run.isAborted) return this.#finish(run, this.#endings.givenBack(run));
-    const { random } = this.#parts.runtime;
-    const { handler, command, attempt } = run;
     if (error instanceof UnfitCommand) {
       this.#measures(run).failed("INVALID_REQUEST", this.#took(run));
       return this.#finish(run, this.#endings.failed(run, "invalid", error.error));
     }
     this.#measures(run).failed(AegisError.is(error) ? error.code : "error", this.#took(run));
-    let outcome: ReturnType<typeof commandOutcome>;
-    try {
-      const { retry } = handler.settings;
-      outcome = commandOutcome(retry, error, attempt, command.maxRetries, random.next());
-    } catch (fault) {
-      // A policy that throws must not keep a command in hand for ever.
-      outcome = { kind: "failed" };
-      error = fault;
-    }
+    const outcome = run.outcome(error);
     if (outcome.kind === "failed") {
-      return this.#finish(run, this.#endings.failed(run, "failed", error));
+      return this.#finish(run, this.#endings.failed(run, "failed", outcome.error));
     }
     const { delayMs } = outcome;
-    run.log.warn(`Attempt ${attempt} of ${handler.command} failed; it is tried again`, {
+    run.log.warn(`Attempt ${run.attempt} of ${run.handler.command} failed; it is tried again`, {
       error,
       delayMs: Math.round(delayMs),
     });
@@ -236,15 +235,13 @@ export class CommandRunner {
   /** Ends an attempt whose handler has not returned. */
   #giveUp(run: CommandRun, error: unknown): void {
     this.#ending(run);
-    this.#left.set(run.token, (this.#left.get(run.token) ?? 0) + 1);
+    this.#left.add(run.token);
     run.abort(error);
   }
 
   /** A handler has returned of which nobody waits for anything any more. */
   #returnedLate({ token }: CommandRun): void {
-    const left = (this.#left.get(token) ?? 1) - 1;
-    if (left > 0) this.#left.set(token, left);
-    else this.#left.delete(token);
+    this.#left.remove(token);
   }
 
   /** Keeps a step in the record, where it is found out too that somebody has taken the command back. */

@@ -14,13 +14,15 @@ import {
 } from "../domain/command_subject.ts";
 import { AegisError, TimeoutError, UnavailableError } from "../domain/error.ts";
 import { HEADER, newTraceparent, traceIdOf, traceparentOf } from "../domain/header.ts";
+import { assertShape } from "../domain/shape.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import { checkSendOptions, commandPayload } from "./command_input.ts";
 import { Look } from "./command_look.ts";
 import { openRecord } from "./command_open.ts";
 import type { CommandRecords } from "./command_records.ts";
-import type { CommandTracker, Tracked } from "./command_tracker.ts";
+import type { Tracked } from "./command_tracked.ts";
+import type { CommandTracker } from "./command_tracker.ts";
 import { SEND_DEFAULTS, type SendOptions } from "./command_types.ts";
 import { Measures } from "./measures.ts";
 import type { Parking } from "./parking.ts";
@@ -151,6 +153,8 @@ export class CommandSender {
       timeoutMs,
     };
     const body = encodeCommand(runtime.codec, message);
+    // What no instance would read is not sent.
+    assertShape(payload, 2);
     const expiresAt = Math.min(startedAt + SEND_MS, origin?.expiresAt ?? Infinity);
     const { signal } = options;
     if (!target.look.known) await this.#prepare(target, stamp, expiresAt, signal);
@@ -158,6 +162,7 @@ export class CommandSender {
     const createdAt = sentAt(message);
     const facts = { id, service, command, priority, maxRetries, timeoutMs, createdAt };
     const dueAt = delayMs > 0 ? createdAt + delayMs : undefined;
+    if (delayMs > 0) await this.#assertKept(delayMs);
     const { codec } = runtime;
     try {
       const opened = await openRecord(this.#records, token, facts, dueAt, {
@@ -168,6 +173,8 @@ export class CommandSender {
       const { revision, fresh, record } = opened;
       if (record !== undefined) this.#tracker.known(tracked, record);
       if (revision === undefined) return tracked;
+      // Of one that was sent before the first sending says when it is due.
+      const waitMs = fresh ? delayMs : Math.max(0, (record?.dueAt ?? 0) - runtime.clock.now());
       const headers: Record<string, string> = {
         // Whoever sends the same again while it waits has the same one; after its record was removed it is another.
         "Nats-Msg-Id": `${token}:${revision}`,
@@ -178,7 +185,7 @@ export class CommandSender {
           ? newTraceparent(traceId, runtime.random.spanId())
           : traceparentOf(traceId, runtime.random.spanId(), origin.traceparent));
       if (traceparent !== undefined) headers[HEADER.traceparent] = traceparent;
-      await this.#enqueue(target, message, token, body, headers, { delayMs, signal }, {
+      await this.#enqueue(target, message, token, body, headers, { delayMs: waitMs, signal }, {
         stamp,
         expiresAt,
       }).catch(async (error) => {
@@ -192,6 +199,15 @@ export class CommandSender {
       this.#tracker.forget(tracked);
       throw error;
     }
+  }
+
+  /** A record is kept for as long as the command waits, or nobody could cancel it. @throws {RangeError} where it is not. */
+  async #assertKept(delayMs: number): Promise<void> {
+    const keptMs = await this.#records.maxAgeMs();
+    if (keptMs === 0 || delayMs < keptMs) return;
+    throw new RangeError(
+      `Cannot use ${delayMs} as option "delayMs" of send(): records of commands are kept for ${keptMs} ms, and this one would be gone before its command begins; keep them longer with connect({ streams: { commandRecords: { maxAgeMs } } })`,
+    );
   }
 
   /** Has the queue ready, and looks whether anybody serves the command. */

@@ -19,7 +19,7 @@ import { together, type Work } from "./work.ts";
 
 /** How a handler of commands is doing. */
 export interface CommandHealth {
-  /** Whether they come: the consumers of all priorities are there and the server serves them. */
+  /** Whether they come, the consumers of all priorities being there and served, and dead letters can be stored. */
   readonly ok: boolean;
   /** Its name. */
   readonly command: string;
@@ -119,14 +119,15 @@ export class CommandServing {
       );
       const pending = queues.map(({ health }) => health.pending);
       return {
-        ok: queues.every(({ health }) => health.ok),
+        ok: queues.every(({ health }) => health.ok) && this.#worker!.trouble === undefined,
         command: handler.command,
         stream: queues[0]!.health.stream,
         pending: pending.includes(undefined)
           ? undefined
           : pending.reduce<number>((sum, count) => sum + count!, 0),
         inFlight: queues.reduce((sum, { index }) => sum + this.#worker!.inFlightOf(index), 0),
-        error: queues.find(({ health }) => health.error !== undefined)?.health.error,
+        error: queues.find(({ health }) => health.error !== undefined)?.health.error ??
+          this.#worker!.trouble,
       };
     });
   }

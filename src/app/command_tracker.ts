@@ -9,46 +9,10 @@ import {
 } from "../domain/command_record.ts";
 import { ClosedError, TimeoutError, UnavailableError } from "../domain/error.ts";
 import type { Timer } from "../ports/clock.ts";
-import type { Subscription } from "../ports/messaging.ts";
 import { hear, type Heard } from "./command_hearing.ts";
+import type { Ending, Observer, Tracked } from "./command_tracked.ts";
 import type { CommandRecords } from "./command_records.ts";
 import type { Runtime } from "./runtime.ts";
-
-/** How a command ended: with a result that came by itself, or as its record says. */
-export type Ending =
-  | { readonly result: unknown }
-  | { readonly record: CommandRecord }
-  | { readonly error: unknown };
-
-/** Whom to tell. */
-export interface Observer {
-  /** There is a new step. */
-  step?(step: ProgressStep): void;
-  /** It has ended. */
-  end(ending: Ending): void;
-}
-
-/** A command that is followed. */
-export interface Tracked {
-  readonly id: string;
-  readonly token: string;
-  readonly service: string;
-  readonly command: string;
-  /** Whether the process hears of it without a subscription of its own. */
-  own: boolean;
-  /** The last step that is known. */
-  last: ProgressStep | undefined;
-  /** How it ended, once that is known. */
-  ending: Ending | undefined;
-  readonly observers: Set<Observer>;
-  subscriptions: readonly Subscription[];
-  /** Whether its record is being read. */
-  looking: boolean;
-  /** Whether something was heard since that began, so that it is to be read once more. */
-  again: boolean;
-  /** In which connection all of it was heard, or its record read. */
-  epoch: number;
-}
 
 /** How many commands are remembered that nobody asks for; of older ones the record is read when somebody does. */
 const MAX_UNOBSERVED = 100_000;
@@ -71,6 +35,7 @@ export class CommandTracker {
   #sent = 0;
   #listening = false;
   #timer: Timer | undefined;
+  readonly #asking = new Set<Timer>();
   /** Which connection it is: what was told between two of them nobody has heard. */
   #epoch = 0;
   #closed = false;
@@ -258,7 +223,11 @@ export class CommandTracker {
       this.#end(tracked, { error });
     } else if (this.#runtime.transport.status === "connected") {
       // The server cannot tell at the moment; while it is away its return is waited for.
-      this.#runtime.clock.setTimer(AGAIN_MS, () => void this.#look(tracked));
+      const timer = this.#runtime.clock.setTimer(AGAIN_MS, () => {
+        this.#asking.delete(timer);
+        void this.#look(tracked);
+      });
+      this.#asking.add(timer);
     }
   }
 
@@ -284,6 +253,7 @@ export class CommandTracker {
     const error = closed();
     for (const tracked of [...this.#observed]) this.#end(tracked, { error });
     this.#timer?.cancel();
+    for (const timer of this.#asking) timer.cancel();
   }
 }
 

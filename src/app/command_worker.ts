@@ -11,6 +11,7 @@ import { goesBack, type ReadCommand, readDelivery } from "./command_arrival.ts";
 import { LeaseKeeper, leaseOf } from "./command_lease.ts";
 import { CommandRun, type RunParts } from "./command_run.ts";
 import { CommandRunner, type RunnerParts } from "./command_runner.ts";
+import { buryUnread } from "./command_unread.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { Measures } from "./measures.ts";
 import type { Source } from "./source.ts";
@@ -34,8 +35,6 @@ export interface WorkerParts extends RunParts, RunnerParts {
 
 /** How soon one comes again whose handler of an earlier attempt has not noticed here that it is to end. */
 const OCCUPIED_MS = 1_000;
-/** How soon one comes again that cannot be read and whose dead letter could not be stored. */
-const DEAD_LETTER_RETRY_MS = 10_000;
 
 /** Runs commands. */
 export class CommandWorker implements Work {
@@ -67,6 +66,11 @@ export class CommandWorker implements Work {
 
   get unsettled(): number {
     return 0; // what the broker has not heard of it delivers again
+  }
+
+  /** Why the last dead letter is not stored, if it is not. */
+  get trouble(): Error | undefined {
+    return this.#runner.trouble;
   }
 
   /** How many commands of a queue are at hand. */
@@ -162,14 +166,21 @@ export class CommandWorker implements Work {
     const { runtime: { clock }, queues, scheduling } = this.#parts;
     const queue = queues[index]!;
     const now = clock.monotonic();
-    const hasSlot = scheduling.delivered(index, delivery, now);
+    // One that was to wait is as old as it is due.
+    const dueAt = delivery.storedAt + this.#delayOf(delivery);
+    const hasSlot = scheduling.delivered(
+      index,
+      { storedAt: dueAt, pending: delivery.pending },
+      now,
+    );
     this.#plan();
     const { handler, source } = queue;
     const sentAt = this.#keeper.sentAfter(now);
     const leaseMs = leaseOf(handler.settings.ackWaitMs);
     // What was sent before a standstill others may have by now: no word of it, and the server delivers it when it is due.
     if (now >= sentAt + leaseMs) return;
-    const waitMs = this.#waitOf(delivery);
+    // How long it is to wait that a server without schedules delivers at once.
+    const waitMs = dueAt > delivery.storedAt ? dueAt - clock.now() : 0;
     if (waitMs > 0) return delivery.giveBack(waitMs);
     let read: ReadCommand;
     try {
@@ -215,7 +226,8 @@ export class CommandWorker implements Work {
     this.#returning++;
     const { stream } = queues[index]!.source;
     if (await goesBack(records, { token, stream, delivery }) && outages === this.#outages) {
-      if (delayMs === 0) scheduling.handedBack(index, delivery.storedAt, clock.monotonic());
+      const dueAt = delivery.storedAt + this.#delayOf(delivery);
+      if (delayMs === 0) scheduling.handedBack(index, dueAt, clock.monotonic());
       delivery.giveBack(delayMs);
       this.#plan();
     }
@@ -223,22 +235,14 @@ export class CommandWorker implements Work {
     this.#checkIdle();
   }
 
-  /** How long a command is to wait that a server without schedules delivers at once. */
-  #waitOf({ message, storedAt }: Delivery): number {
-    const { clock, transport } = this.#parts.runtime;
-    const delayMs = Number(transport.messaging.header(message, DELAY_HEADER));
-    return delayMs > 0 ? Math.max(0, storedAt + delayMs - clock.now()) : 0;
+  #delayOf({ message }: Pick<Delivery, "message">): number {
+    const { messaging } = this.#parts.runtime.transport;
+    return Number(messaging.header(message, DELAY_HEADER)) || 0;
   }
 
   async #buryUnreadable(queue: CommandQueue, delivery: Delivery, error: unknown): Promise<void> {
     this.#burying++;
-    try {
-      await queue.deadLetters.write(delivery, delivery.attempt, "unreadable", error);
-      delivery.term();
-    } catch {
-      // It is in the log.
-      delivery.giveBack(DEAD_LETTER_RETRY_MS);
-    }
+    await buryUnread(this.#parts, queue, delivery, error);
     this.#burying--;
     queue.measures.failed("INVALID_REQUEST", 0);
     this.#checkIdle();
@@ -282,7 +286,9 @@ export class CommandWorker implements Work {
     const { source, subject } = queues[index]!;
     try {
       const head = await streams.ports.store.read(source.stream, 1, subject);
-      scheduling.looked(index, head?.storedAt, clock.monotonic(), pending);
+      const delayMs = Number(head?.headers[DELAY_HEADER] ?? 0) || 0;
+      const dueAt = head === undefined ? undefined : head.storedAt + delayMs;
+      scheduling.looked(index, dueAt, clock.monotonic(), pending);
     } catch {
       // It is looked again in a while.
       scheduling.looked(index, undefined, clock.monotonic());

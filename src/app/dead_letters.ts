@@ -12,7 +12,7 @@ import {
   REPLAY_HEADER,
   typeOfSubject,
 } from "../domain/dead_letter.ts";
-import { AegisError } from "../domain/error.ts";
+import { AegisError, ConflictError } from "../domain/error.ts";
 import { assertEventPattern } from "../domain/event_type.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import type { StoredMessage } from "../ports/stream.ts";
@@ -62,13 +62,14 @@ export interface DeadLetterBox {
   /**
    * Has a dead letter handled again, by the service and the handler that failed at it, and by no other; false when there
    * is none of that id. Should it fail again it becomes a dead letter again. One of a broadcast goes to every instance. A
-   * command is `pending` again under its own id, with all its attempts.
+   * command is `pending` again under its own id, with all its attempts; one that was done or cancelled after that is not
+   * run, and its dead letter removed.
    *
    * @throws {AegisError} with code `HANDLER_GONE` when its handler is not there any more, `GONE` when its bytes are not.
    * @throws {ConflictError} when a command of that id waits or runs.
    */
   replayDeadLetter(id: string): Promise<boolean>;
-  /** Has all that fit handled again, those that there are now; how many. */
+  /** Has all that fit handled again, those that there are now, but for commands that wait or run; how many. */
   replayDeadLetters(filter?: DeadLetterFilter): Promise<number>;
   /** Removes a dead letter for good; false when there is none of that id. */
   discardDeadLetter(id: string): Promise<boolean>;
@@ -76,8 +77,11 @@ export interface DeadLetterBox {
   discardDeadLetters(filter?: DeadLetterFilter): Promise<number>;
 }
 
-/** Prepares a dead command for another run; the headers that it needs for that. */
-export type Reopen = (letter: DeadLetter, body: Uint8Array) => Promise<Record<string, string>>;
+/** Prepares a dead command for another run; the headers that it needs for that, undefined where it needs none any more. */
+export type Reopen = (
+  letter: DeadLetter,
+  body: Uint8Array,
+) => Promise<Record<string, string> | undefined>;
 
 const COMMAND = /^[a-zA-Z][\w-]*$/;
 const LISTED = 1_000;
@@ -110,7 +114,18 @@ export class DeadLetters implements DeadLetterBox {
 
   async replayDeadLetters(filter: DeadLetterFilter = {}): Promise<number> {
     assertFilter(filter);
-    return await this.#each(filter, (letter, stream) => this.#replay(letter, stream));
+    return await this.#each(filter, async (letter, stream) => {
+      try {
+        return await this.#replay(letter, stream);
+      } catch (error) {
+        // One that is in work again holds up none of the others.
+        if (filter.ids !== undefined || !ConflictError.is(error)) throw error;
+        this.#runtime.logger.warn("A dead letter is not replayed, for its command is in work", {
+          error,
+        });
+        return false;
+      }
+    });
   }
 
   async discardDeadLetter(id: string): Promise<boolean> {
@@ -160,7 +175,7 @@ export class DeadLetters implements DeadLetterBox {
     return count;
   }
 
-  async #replay(letter: DeadLetter, stream: string): Promise<void> {
+  async #replay(letter: DeadLetter, stream: string): Promise<boolean> {
     const { admin, store } = this.#streams.ports;
     // Each instance has a consumer of its own for a broadcast; the one for all others would be there to take it.
     if (
@@ -175,6 +190,11 @@ export class DeadLetters implements DeadLetterBox {
     }
     const body = letter.bodyElsewhere ? await this.#bodyOf(letter) : letter.body;
     const reopened = letter.kind === "command" ? await this.#reopen(letter, body) : {};
+    if (reopened === undefined) {
+      // It was done after that, or taken back.
+      await store.remove(stream, Number(letter.id));
+      return false;
+    }
     const headers = {
       // What the server was told about the first publishing it must not be told about this one.
       ...Object.fromEntries(Object.entries(letter.headers).filter(([name]) => !isForServer(name))),
@@ -188,6 +208,7 @@ export class DeadLetters implements DeadLetterBox {
       id: letter.id,
       type: letter.type,
     });
+    return true;
   }
 
   async #bodyOf(letter: DeadLetter): Promise<Uint8Array> {

@@ -72,7 +72,7 @@ function handle(run: CommandRun, payload: unknown): unknown {
     payload,
     priority: command.priority,
     maxRetries: command.maxRetries,
-    timeoutMs: command.timeoutMs,
+    timeoutMs: run.timeoutMs,
     timestamp: command.timestamp,
     source: command.source,
     traceId: command.traceId,
@@ -94,7 +94,10 @@ function contextOf(run: CommandRun): CommandContext {
         if (run.stage === "running") run.progress!.report(percent, status, data);
         return Promise.resolve();
       } catch (error) {
-        return Promise.reject(error);
+        const refused = Promise.reject(error);
+        // Who does not await it, since it waits for nothing, must not end the process by that.
+        refused.catch(() => {});
+        return refused;
       }
     },
   });

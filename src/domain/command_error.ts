@@ -2,12 +2,21 @@
 
 import type { CommandFailure, CommandRecord } from "./command_record.ts";
 import { deadLetterError } from "./event_outcome.ts";
-import { AegisError, CommandError, RpcError, TimeoutError, ValidationError } from "./error.ts";
+import {
+  AegisError,
+  CommandError,
+  type Issue,
+  RpcError,
+  TimeoutError,
+  ValidationError,
+} from "./error.ts";
 import { headerJson } from "./header.ts";
 
-/** How much data of an error is kept, as JSON. */
+/** How much data of an error is kept, and how much of its issues, as JSON. */
 const MAX_DATA = 65_536;
 const MAX_MESSAGE = 4_096;
+const MAX_LEAN = 1_024;
+const MAX_ISSUES = 1_000;
 
 /** There is no record of that id: it was never sent, or its time is over. */
 export function notFound(id: string): AegisError {
@@ -42,9 +51,10 @@ export function resultOf(record: CommandRecord): unknown {
   }
 }
 
-/** An error as it is kept. */
-export function failureOf(error: unknown): CommandFailure {
+/** An error as it is kept; `lean` where a record has no room for what goes along with it. */
+export function failureOf(error: unknown, lean = false): CommandFailure {
   const { code, message, issues } = deadLetterError(error);
+  if (lean) return { code, message: message.slice(0, MAX_LEAN) };
   const { data } = CommandError.is(error) || RpcError.is(error)
     ? error as { readonly data?: unknown }
     : { data: undefined };
@@ -52,9 +62,18 @@ export function failureOf(error: unknown): CommandFailure {
   return {
     code,
     message: message.slice(0, MAX_MESSAGE),
-    ...(issues === undefined ? {} : { issues }),
+    ...(issues === undefined ? {} : { issues: fewer(issues) }),
     ...(json === undefined ? {} : { data: JSON.parse(json) }),
   };
+}
+
+/** As many of the issues as there is room for, the first ones. */
+function fewer(issues: readonly Issue[]): readonly Issue[] {
+  let kept = issues.slice(0, MAX_ISSUES);
+  while (kept.length > 0 && headerJson(kept, MAX_DATA) === undefined) {
+    kept = kept.slice(0, kept.length >> 1);
+  }
+  return kept;
 }
 
 /** Somebody took it back. */

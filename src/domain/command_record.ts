@@ -48,7 +48,7 @@ export interface CommandRecord<Result = unknown> {
   readonly maxRetries: number;
   /** How long an attempt may take, in milliseconds. */
   readonly timeoutMs: number;
-  /** How far it is, 0 to 100. */
+  /** How far it is, 0 to 100; 100 once it is completed. */
   readonly percent: number;
   /** What it said last that it does. */
   readonly status: string | undefined;
@@ -100,6 +100,8 @@ export interface CommandPlace {
   readonly delivery: number;
 }
 
+/** By how much a next attempt may come too early, in milliseconds: the clocks of two instances differ. */
+const SOON_MS = 1_000;
 const FINAL: readonly CommandState[] = ["completed", "failed", "cancelled", "timed_out"];
 const STATES: readonly string[] = ["pending", "running", "retrying", ...FINAL];
 const PRIORITIES: readonly string[] = ["low", "normal", "high", "critical"];
@@ -138,22 +140,33 @@ export function pendingRecord(facts: CommandFacts, dueAt: number | undefined): C
  * - `claim`: writes that it runs it, and begins;
  * - `done`: it has ended; the message is not needed any more;
  * - `exhausted`: processes ended over it as often as it may be tried;
+ * - `early`: it is not due yet for its next attempt, and comes again then;
  * - `other`: another message of the same command is run, if that is still there; this one is one too many then;
  * - `held`: another delivery of this message, at least as new, has it.
  */
-export type ClaimStep = "claim" | "done" | "exhausted" | "other" | "held";
+export type ClaimStep = "claim" | "done" | "exhausted" | "early" | "other" | "held";
 
-/** What to do with a command at hand; `record` is undefined where nobody has written one. */
-export function claimStep(record: CommandRecord | undefined, place: CommandPlace): ClaimStep {
+/**
+ * What to do with a command at hand at the time `now`; `record` is undefined where nobody has written one. It may have
+ * `maxAttempts`, of the handler and of its sender together.
+ */
+export function claimStep(
+  record: CommandRecord | undefined,
+  place: CommandPlace,
+  maxAttempts: number,
+  now: number,
+): ClaimStep {
   if (record === undefined) return "claim";
   if (isFinal(record.state)) return "done";
   const another = record.sequence !== undefined &&
     (record.sequence !== place.sequence || record.stream !== place.stream);
   if (another) return "other";
+  if (record.state === "retrying" && (record.dueAt ?? 0) - now > SOON_MS) return "early";
   if (record.state !== "running") return "claim";
   // The server delivers it again only when whoever had it before has not been heard of for the whole ack wait.
   if ((record.delivery ?? 0) >= place.delivery) return "held";
-  return record.attempts > record.maxRetries ? "exhausted" : "claim";
+  const allowed = Math.min(record.maxRetries + 1, maxAttempts);
+  return record.attempts >= allowed ? "exhausted" : "claim";
 }
 
 /** The record of an attempt that begins. */
@@ -161,11 +174,13 @@ export function runningRecord(
   record: CommandRecord,
   place: CommandPlace,
   instanceId: string,
+  timeoutMs: number,
   now: number,
 ): CommandRecord {
   return {
     ...record,
     ...place,
+    timeoutMs,
     state: "running",
     attempts: record.attempts + 1,
     instanceId,

@@ -3,7 +3,8 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import type { CommandRecords } from "../../src/app/command_records.ts";
-import { CommandTracker, type Tracked } from "../../src/app/command_tracker.ts";
+import type { Tracked } from "../../src/app/command_tracked.ts";
+import { CommandTracker } from "../../src/app/command_tracker.ts";
 import type { Runtime } from "../../src/app/runtime.ts";
 import { createJsonCodec } from "../../src/adapters/system/json.ts";
 import { type CommandRecord, pendingRecord } from "../../src/domain/command_record.ts";
