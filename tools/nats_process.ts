@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -55,6 +56,27 @@ export function signal(running: Running, name: NodeJS.Signals): void {
     // It has just ended, and the event that says so is under way.
     if ((error as { code?: string }).code !== "ESRCH") throw error;
   }
+}
+
+/** Freezes a process; resolves when none of its threads runs any longer, which is later than the signal was sent. */
+export async function freeze(running: Running): Promise<void> {
+  signal(running, "SIGSTOP");
+  for (const until = Date.now() + STOP_MS; Date.now() < until && !running.over;) {
+    if (await stopped(running.pid)) return;
+    await sleep(5);
+  }
+}
+
+/** True when every thread is stopped; where the system does not tell, a moment is waited instead. */
+async function stopped(pid: number): Promise<boolean> {
+  const folder = `/proc/${pid}/task`;
+  const threads = await readdir(folder).catch(() => undefined);
+  if (threads === undefined) return await sleep(100, true);
+  const states = await Promise.all(threads.map(async (thread) => {
+    const stat = await readFile(`${folder}/${thread}/stat`, "utf8").catch(() => "");
+    return stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
+  }));
+  return states.every((state) => state === "T" || state === "");
 }
 
 /** Resolves when the server named `name` greets with its INFO, or says in its log that it is ready (TLS first). */

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { findNatsServer, type Suite } from "./nats_binary.ts";
 import { watchFolder } from "./guard.ts";
 import { clusterReady } from "./nats_cluster.ts";
-import { end, ready, type Running, signal, spawnServer } from "./nats_process.ts";
+import { end, freeze, ready, type Running, signal, spawnServer } from "./nats_process.ts";
 import { onFreePorts, PortTakenError } from "./ports.ts";
 
 export { findNatsServer, type NatsBinary, type Suite } from "./nats_binary.ts";
@@ -50,8 +50,8 @@ export interface NatsServer extends AsyncDisposable {
   kill(): Promise<void>;
   /** Starts it again on the same port and store, also after `kill()`. */
   restart(): Promise<void>;
-  /** Freezes the process: connections stay open and nothing answers. */
-  suspend(): void;
+  /** Freezes the process: connections stay open and nothing answers from when this resolves. */
+  suspend(): Promise<void>;
   /** Lets a frozen process go on. */
   resume(): void;
 }
@@ -185,7 +185,7 @@ async function start(
       await end(running, "SIGTERM");
       running = await launch();
     },
-    suspend: () => signal(running, "SIGSTOP"),
+    suspend: () => freeze(running),
     resume: () => signal(running, "SIGCONT"),
     [Symbol.asyncDispose]: stop,
   };

@@ -71,7 +71,7 @@ test("a server that stands still loses nothing, and nothing is handled twice", a
   const { publish } = createClient({ bus });
   await publish("order.created", { n: 0 });
   await until("the first is handled", () => got.length === 1);
-  server.suspend();
+  await server.suspend();
   const waiting = publish("order.created", { n: 1 }, { timeoutMs: 10_000 });
   await pause(2_500); // longer than one attempt of that publish may take
   server.resume();

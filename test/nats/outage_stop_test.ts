@@ -161,7 +161,7 @@ for (const graceMs of [0, 600]) {
     await using server = await startNatsServer({ jetstream: false });
     await using bus = await connect({ servers: server.url, logger });
     const service = await serve(bus);
-    server.suspend();
+    await server.suspend();
     const started = performance.now();
     await within(8_000, "stop()", service.stop({ graceMs }));
     const ms = performance.now() - started;
@@ -175,7 +175,7 @@ test("a second stop() waits no longer for a server that stands still", async () 
   await using server = await startNatsServer({ jetstream: false });
   await using bus = await connect({ servers: server.url, logger });
   const service = await serve(bus);
-  server.suspend();
+  await server.suspend();
   const first = service.stop();
   await pause(50);
   const started = performance.now();

@@ -162,7 +162,7 @@ test("a server that stands still is noticed within a few pings, and calls go on 
   await using _service = await serve(serviceBus);
   const client = createClient({ bus });
   strictEqual(await client.call("outage", "echo", { n: 1 }).then(JSON.stringify), `{"n":1}`);
-  server.suspend();
+  await server.suspend();
   await until("health() tells", async () => !(await within(5_000, "health()", bus.health())).ok);
   // More than the sockets hold, so that what is written last never leaves the process.
   const text = "x".repeat(900_000);

@@ -103,8 +103,7 @@ test("what waits for its answer when the connection breaks ends at once, as mayb
   const { admin, store } = opened.streams;
   await admin.createStream(streamConfig());
   await store.publish("s.first", "", {}, LONG_MS);
-  server.suspend();
-  await pause(50);
+  await server.suspend();
   const started = Array.from({ length: 500 }, (_, i) => {
     return outcome(store.publish("s.a", "", { "Nats-Msg-Id": String(i) }, LONG_MS));
   });
@@ -136,7 +135,7 @@ test("a late answer does not end another message", async () => {
   await using opened = await open(server.url);
   const { admin, store } = opened.streams;
   await admin.createStream(streamConfig());
-  server.suspend();
+  await server.suspend();
   const late = Array.from({ length: 20 }, () => outcome(store.publish("s.late", "", {}, 50)));
   for (const { error } of await Promise.all(late)) {
     ok(AegisError.is(error, "TIMEOUT"), `${error}`);

@@ -236,7 +236,7 @@ test("a server that stands still is noticed, and deliveries go on when it does",
   const taken = take(opened.streams, 10);
   await put(opened.streams, 5);
   await delivered(taken, 5);
-  server.suspend();
+  await server.suspend();
   await until("it is noticed", () => taken.health.length > 0, 10_000);
   ok(taken.health[0] instanceof Error);
   server.resume();

@@ -102,13 +102,13 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     }, new AbortController().signal);
     const transport = createNatsTransport(connection, "ws");
     const bus = await connect({ transport, logger });
-    started.server.suspend();
+    await started.server.suspend();
     try {
       await until("the server that stands still is noticed", () => bus.status === "reconnecting");
       started.server.resume();
       await until("the bus is back", () => bus.status === "connected");
       ok((await bus.health()).ok);
-      started.server.suspend();
+      await started.server.suspend();
       const start = performance.now();
       await bus.close();
       const ms = performance.now() - start;

@@ -66,8 +66,7 @@ test("a server that was killed comes back on its port with its store", async () 
 test("suspend() freezes a server, resume() lets it go on", async () => {
   await using server = await startNatsServer({ jetstream: false });
   const nc = await connect({ servers: server.url });
-  server.suspend();
-  await pause(50);
+  await server.suspend();
   let answered = false;
   const flushed = nc.flush().then(() => {
     answered = true;
@@ -81,7 +80,7 @@ test("suspend() freezes a server, resume() lets it go on", async () => {
 
 test("stop() ends a frozen server too", async () => {
   const server = await startNatsServer({ jetstream: false });
-  server.suspend();
+  await server.suspend();
   await server.stop();
   strictEqual(alive(server.pid), false);
 });
