@@ -270,8 +270,61 @@ export interface StreamStore {
   pull(stream: string, consumer: string, options: PullOptions): Pull;
 }
 
+/** Where a {@linkcode StreamView.follow} begins. */
+export type FollowFrom = "lastPerSubject" | "new" | { readonly sequence: number };
+
+/** What is followed, and what is told of it. What a listener throws is logged. */
+export interface FollowOptions {
+  /** Which subjects, with wildcards or without. */
+  readonly filter: string;
+  /** Where it begins: with the last message of each subject, with what comes from now on, or with a sequence. */
+  readonly from: FollowFrom;
+  /** Whether bodies are left out. @default {false} */
+  readonly headersOnly?: boolean;
+  /** Called in turn for each message, in the order of their sequences, each once. */
+  readonly onMessage: (message: StoredMessage) => void;
+  /** Called once, when all that was there as it began was handed to `onMessage`; at once where there was nothing. */
+  readonly onCaughtUp: () => void;
+  /**
+   * Called once when it can no longer be told that nothing is missing: the bus went away, the stream was removed or made
+   * anew, the broker lost who follows, or the user may not. Nothing comes any more: follow again, from what is known.
+   */
+  readonly onLost: (error: Error) => void;
+}
+
+/** Something that is followed, until it is stopped or lost. */
+export interface Follow {
+  /** Resolves with the broker's time when it began, in milliseconds since the epoch. Rejects as `onLost` is called. */
+  readonly began: Promise<number>;
+  /** Ends it; `onMessage` is not called any more. */
+  stop(): void;
+}
+
+/** What of a stream is purged. */
+export interface PurgeOptions {
+  /** Which subjects, with wildcards or without. */
+  readonly filter: string;
+  /** Only what has a lower sequence. */
+  readonly before?: number;
+}
+
+/** What a stream holds, seen as a whole: its last messages, in bulk and as they come. Nothing is acknowledged. */
+export interface StreamView {
+  /** Follows a stream. Any number may do so at the same time; the broker keeps nothing of it afterwards. */
+  follow(stream: string, options: FollowOptions): Follow;
+  /** Removes messages, of a bucket also; how many. @throws {AegisError} with code `STREAM_NOT_FOUND`. */
+  purge(stream: string, options: PurgeOptions): Promise<number>;
+  /**
+   * Whether a message may have an end of its own, by the header `Nats-TTL` (seconds as `"5s"`, at least one), in streams
+   * with `messageTtl`, and leaves a marker: a message without a body and with the header `Nats-Marker-Reason`.
+   */
+  readonly hasMessageTtl: boolean;
+}
+
 /** Streams of a transport. */
 export interface Streams {
+  /** Seeing and following what they hold. Transports of one's own may have none: there is no KV store then. */
+  readonly view?: StreamView | undefined;
   /** Making and comparing them. */
   readonly admin: StreamAdmin;
   /** Publishing, reading and consuming. */
