@@ -62,6 +62,7 @@ interface Broker {
 let server: Promise<NatsServer> | undefined;
 let brokers = 0;
 let accounts = 0;
+const MAX_ACCOUNTS = 128;
 
 /**
  * An account for each test that has streams. To remove a stream is no way to a clean one: a server is not done with its
@@ -69,19 +70,21 @@ let accounts = 0;
  */
 const ACCOUNTS = [
   "accounts {",
-  ...["plain", ...Array.from({ length: 128 }, (_, index) => `test${index + 1}`)].map((user) =>
-    `  ${user} { jetstream: enabled, users: [{ user: ${user}, password: secret }] }`
-  ),
+  ...["plain", ...Array.from({ length: MAX_ACCOUNTS }, (_, index) => `test${index + 1}`)].map((
+    user,
+  ) => `  ${user} { jetstream: enabled, users: [{ user: ${user}, password: secret }] }`),
   "}",
 ].join("\n");
 
 // Where files share their modules, as in Bun, the next file starts a server of its own, which ends with the process.
-after(async () => {
+after(endServer);
+
+async function endServer(): Promise<void> {
   const started = server;
   server = undefined;
   accounts = 0;
   await (await started)?.stop();
-});
+}
 
 async function broker(backend: Buses["backend"], streams: boolean): Promise<Broker> {
   if (backend === "memory") {
@@ -91,6 +94,8 @@ async function broker(backend: Buses["backend"], streams: boolean): Promise<Brok
       transport: () => Promise.resolve(createMemoryTransport(memoryBroker(servers))),
     };
   }
+  // Files that share their modules run one test at a time: nobody is on the server any more.
+  if (accounts === MAX_ACCOUNTS) await endServer();
   const { url: servers } = await (server ??= startNatsServer({ config: ACCOUNTS }));
   const user = streams ? `test${++accounts}` : "plain";
   const secrets = { user, pass: "secret" };
