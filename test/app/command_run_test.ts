@@ -97,10 +97,13 @@ bothStreams(
       command("b", { concurrency: 2 }, work("b")),
     ], { concurrency: 5 });
     const { send } = createClient({ bus: buses.client });
-    const jobs = await Promise.all(
-      Array.from({ length: 120 }, (_, n) => send("svc", n % 2 === 0 ? "a" : "b")),
-    );
-    for (const job of jobs) await job.result();
+    const done = async (names: readonly string[]): Promise<void> => {
+      const jobs = await Promise.all(names.map((name) => send("svc", name)));
+      for (const job of jobs) await job.result();
+    };
+    await done(Array<string>(60).fill("a"));
+    deepStrictEqual(most, { a: 4, b: 0, all: 4 });
+    await done(Array.from({ length: 120 }, (_, n) => n % 2 === 0 ? "a" : "b"));
     deepStrictEqual(most, { a: 4, b: 2, all: 5 });
   },
 );
