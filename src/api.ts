@@ -143,17 +143,22 @@ export type {
   ConsumerConfig,
   ConsumerState,
   Delivery,
+  Follow,
+  FollowFrom,
+  FollowOptions,
   Ingest,
   IngestOptions,
   PublishAck,
   Pull,
   PullOptions,
+  PurgeOptions,
   StoredMessage,
   StreamAdmin,
   StreamConfig,
   Streams,
   StreamState,
   StreamStore,
+  StreamView,
 } from "./ports/stream.ts";
 export type { Span, SpanOptions, Tracer } from "./ports/tracer.ts";
 export type { BusStatus, ServerInfo, Transport, TransportKind } from "./ports/transport.ts";
