@@ -148,6 +148,7 @@ export type {
   FollowOptions,
   Ingest,
   IngestOptions,
+  LastOptions,
   PublishAck,
   Pull,
   PullOptions,

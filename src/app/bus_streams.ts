@@ -216,6 +216,9 @@ export class BusStreams {
         subjects: [subject],
         maxMessagesPerSubject: what.bucket ? 1 : 0,
         schedules: key === "later",
+        messageTtl: false,
+        // What decides by what a bucket holds asks its leader: other servers may hold what is old.
+        direct: !what.bucket,
         replicas,
       },
       // One replica is what nobody has asked for: it takes none away that somebody else did.

@@ -2,8 +2,18 @@
 
 import type { DeliverFrom } from "../domain/deliver_from.ts";
 import type { Message } from "./messaging.ts";
+import type { LastOptions, StoredMessage, StreamView } from "./stream_view.ts";
 
 export type { DeliverFrom };
+export type {
+  Follow,
+  FollowFrom,
+  FollowOptions,
+  LastOptions,
+  PurgeOptions,
+  StoredMessage,
+  StreamView,
+} from "./stream_view.ts";
 
 /** How a stream is set up. Durations and limits of 0 are none, but for `duplicateWindowMs`. */
 export interface StreamConfig {
@@ -37,6 +47,10 @@ export interface StreamConfig {
   readonly bucket: boolean;
   /** Whether it takes messages for later, see {@linkcode StreamStore.publishLater}; false where the broker has none. It cannot be taken back, nor go with `discard: "new"`. */
   readonly schedules: boolean;
+  /** Whether its messages may have an end of their own, see {@linkcode StreamView.hasMessageTtl}; false where the broker has none. It cannot be taken back. */
+  readonly messageTtl: boolean;
+  /** Whether {@linkcode StreamStore.last} may be asked with `direct`. */
+  readonly direct: boolean;
 }
 
 /** A stream as it is. */
@@ -93,20 +107,6 @@ export interface PublishAck {
   readonly sequence: number;
   /** Whether a message with the same id had been stored before, and this one was not. */
   readonly duplicate: boolean;
-}
-
-/** A message as a stream holds it. */
-export interface StoredMessage {
-  /** The subject that it was published to. */
-  readonly subject: string;
-  /** Its sequence. */
-  readonly sequence: number;
-  /** When it was stored, in milliseconds since the epoch on the broker's clock. */
-  readonly storedAt: number;
-  /** Its body. */
-  readonly data: Uint8Array;
-  /** Its headers, by their exact names. */
-  readonly headers: Readonly<Record<string, string>>;
 }
 
 /**
@@ -242,8 +242,16 @@ export interface StreamStore {
   ): Promise<PublishAck>;
   /** The first message of a stream at `sequence` or after it whose subject `filter` fits, or undefined. */
   read(stream: string, sequence: number, filter: string): Promise<StoredMessage | undefined>;
-  /** The last message of a subject, without wildcards, as the stream's leader knows it; or undefined. */
-  last(stream: string, subject: string): Promise<StoredMessage | undefined>;
+  /**
+   * The last message of a subject, without wildcards, as the stream's leader knows it; or undefined.
+   *
+   * @throws {AegisError} with code `STREAM_NOT_FOUND`; otherwise as {@linkcode publish}.
+   */
+  last(
+    stream: string,
+    subject: string,
+    options?: LastOptions,
+  ): Promise<StoredMessage | undefined>;
   /**
    * Stores a message on `subject` now, which the broker publishes to `target` at the time `at`, in milliseconds since the
    * epoch on its clock, with the headers that are not its own. Undefined where the broker has no such thing; the stream of
@@ -268,57 +276,6 @@ export interface StreamStore {
   ingest?(stream: string, options: IngestOptions): Ingest | undefined;
   /** Opens a consumer for deliveries. Nothing is asked for before {@linkcode Pull.ask}. */
   pull(stream: string, consumer: string, options: PullOptions): Pull;
-}
-
-/** Where a {@linkcode StreamView.follow} begins. */
-export type FollowFrom = "lastPerSubject" | "new" | { readonly sequence: number };
-
-/** What is followed, and what is told of it. What a listener throws is logged. */
-export interface FollowOptions {
-  /** Which subjects, with wildcards or without. */
-  readonly filter: string;
-  /** Where it begins: with the last message of each subject, with what comes from now on, or with a sequence. */
-  readonly from: FollowFrom;
-  /** Whether bodies are left out. @default {false} */
-  readonly headersOnly?: boolean;
-  /** Called in turn for each message, in the order of their sequences, each once. */
-  readonly onMessage: (message: StoredMessage) => void;
-  /** Called once, when all that was there as it began was handed to `onMessage`; at once where there was nothing. */
-  readonly onCaughtUp: () => void;
-  /**
-   * Called once when it can no longer be told that nothing is missing: the bus went away, the stream was removed or made
-   * anew, the broker lost who follows, or the user may not. Nothing comes any more: follow again, from what is known.
-   */
-  readonly onLost: (error: Error) => void;
-}
-
-/** Something that is followed, until it is stopped or lost. */
-export interface Follow {
-  /** Resolves with the broker's time when it began, in milliseconds since the epoch. Rejects as `onLost` is called. */
-  readonly began: Promise<number>;
-  /** Ends it; `onMessage` is not called any more. */
-  stop(): void;
-}
-
-/** What of a stream is purged. */
-export interface PurgeOptions {
-  /** Which subjects, with wildcards or without. */
-  readonly filter: string;
-  /** Only what has a lower sequence. */
-  readonly before?: number;
-}
-
-/** What a stream holds, seen as a whole: its last messages, in bulk and as they come. Nothing is acknowledged. */
-export interface StreamView {
-  /** Follows a stream. Any number may do so at the same time; the broker keeps nothing of it afterwards. */
-  follow(stream: string, options: FollowOptions): Follow;
-  /** Removes messages, of a bucket also; how many. @throws {AegisError} with code `STREAM_NOT_FOUND`. */
-  purge(stream: string, options: PurgeOptions): Promise<number>;
-  /**
-   * Whether a message may have an end of its own, by the header `Nats-TTL` (seconds as `"5s"`, at least one), in streams
-   * with `messageTtl`, and leaves a marker: a message without a body and with the header `Nats-Marker-Reason`.
-   */
-  readonly hasMessageTtl: boolean;
 }
 
 /** Streams of a transport. */

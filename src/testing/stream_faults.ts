@@ -13,6 +13,7 @@ export function faultyStreams(streams: Streams, faults: Faults, clock: Clock): S
   const { store } = streams;
   return {
     admin: streams.admin,
+    view: streams.view,
     store: {
       publish: (subject, body, headers, timeoutMs) =>
         publish(
@@ -24,7 +25,7 @@ export function faultyStreams(streams: Streams, faults: Faults, clock: Clock): S
         ),
       ...later(store, faults, clock),
       read: (stream, sequence, filter) => store.read(stream, sequence, filter),
-      last: (stream, subject) => store.last(stream, subject),
+      last: (stream, subject, options) => store.last(stream, subject, options),
       remove: (stream, sequence) => store.remove(stream, sequence),
       pull: (stream, consumer, options) =>
         store.pull(stream, consumer, {

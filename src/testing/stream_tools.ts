@@ -104,6 +104,8 @@ export class Stage {
       duplicateWindowMs: 60_000,
       bucket: false,
       schedules: false,
+      messageTtl: false,
+      direct: true,
       ...settings,
     };
   }

@@ -15,10 +15,10 @@ const FORMS = {
 };
 
 for (const [name, subject] of Object.entries(FORMS)) {
-  test(`${name} says which message it is, how often it came, and when it was stored`, () => {
+  test(`${name} says which message it is, how often it came, which delivery it is, and when it was stored`, () => {
     const subjects = new AckSubjects();
     for (const [attempt, sequence] of [[1, 12], [3, Number.MAX_SAFE_INTEGER], [1, 13]] as const) {
-      const fields = { sequence, attempt, storedAt: 1_767_225_600_123, pending: 3 };
+      const fields = { sequence, attempt, delivery: 7, storedAt: 1_767_225_600_123, pending: 3 };
       deepStrictEqual(subjects.read(subject(attempt, sequence)), fields);
       strictEqual(isAckSubject(subject(attempt, sequence)), true);
     }
@@ -28,7 +28,13 @@ for (const [name, subject] of Object.entries(FORMS)) {
 test("a reader that knows one form reads another all the same", () => {
   const subjects = new AckSubjects();
   for (const subject of [...Object.values(FORMS), ...Object.values(FORMS)]) {
-    const fields = { sequence: 5, attempt: 2, storedAt: 1_767_225_600_123, pending: 3 };
+    const fields = {
+      sequence: 5,
+      attempt: 2,
+      delivery: 7,
+      storedAt: 1_767_225_600_123,
+      pending: 3,
+    };
     deepStrictEqual(subjects.read(subject(2, 5)), fields);
   }
 });

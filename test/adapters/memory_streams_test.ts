@@ -29,6 +29,8 @@ const STREAM: StreamConfig = {
   duplicateWindowMs: 60_000,
   bucket: false,
   schedules: false,
+  messageTtl: false,
+  direct: true,
 };
 const CONSUMER: ConsumerConfig = {
   name: "c",

@@ -21,6 +21,8 @@ const BUCKET: StreamConfig = {
   duplicateWindowMs: 60_000,
   bucket: true,
   schedules: false,
+  messageTtl: false,
+  direct: true,
 };
 const CONSUMER: ConsumerConfig = {
   name: "c",

@@ -250,6 +250,8 @@ export function foreignStream(name: string, ...subjects: readonly string[]): Str
     maxMessagesPerSubject: 0,
     bucket: false,
     schedules: false,
+    messageTtl: false,
+    direct: true,
     maxAgeMs: 0,
     maxMessages: 0,
     maxBytes: 0,

@@ -318,6 +318,8 @@ bothStreams(
       maxMessagesPerSubject: 0,
       bucket: false,
       schedules: false,
+      messageTtl: false,
+      direct: true,
       maxAgeMs: 0,
       maxMessages: 0,
       maxBytes: 0,

@@ -30,6 +30,8 @@ export const STREAM: StreamConfig = {
   maxMessagesPerSubject: 0,
   bucket: false,
   schedules: false,
+  messageTtl: false,
+  direct: true,
   maxAgeMs: 1_000,
   maxMessages: 0,
   maxBytes: 0,

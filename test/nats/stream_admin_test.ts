@@ -75,7 +75,6 @@ test("what others have set beside the settings of the port stays when those chan
   await nats.jsm.streams.add({
     name: "S",
     subjects: ["s.>"],
-    allow_direct: false,
     deny_delete: true,
     deny_purge: true,
   });
@@ -90,8 +89,8 @@ test("what others have set beside the settings of the port stays when those chan
   await opened.streams.admin.putConsumer("S", consumerConfig({ ackWaitMs: 7_000 }));
   const { config } = await nats.jsm.streams.info("S");
   deepStrictEqual(
-    [config.allow_direct, config.deny_delete, config.deny_purge, config.max_msgs],
-    [false, true, true, 100],
+    [config.deny_delete, config.deny_purge, config.max_msgs],
+    [true, true, 100],
   );
   const consumer = await nats.jsm.consumers.info("S", "C");
   deepStrictEqual(

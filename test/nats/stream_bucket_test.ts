@@ -17,6 +17,7 @@ function bucketConfig(settings: Partial<StreamConfig> = {}): StreamConfig {
     discard: "new",
     maxMessagesPerSubject: 1,
     bucket: true,
+    direct: false,
     ...settings,
   });
 }

@@ -88,6 +88,8 @@ export function streamConfig(settings: Partial<StreamConfig> = {}): StreamConfig
     duplicateWindowMs: 120_000,
     bucket: false,
     schedules: false,
+    messageTtl: false,
+    direct: true,
     ...settings,
   };
 }

@@ -53,6 +53,8 @@ const STREAM = {
   duplicateWindowMs: 0,
   bucket: false,
   schedules: false,
+  messageTtl: false,
+  direct: true,
 } as const;
 
 /** A stream of `to.>`, what publishes to it with faults, and the bodies that it has stored. */

@@ -12,6 +12,7 @@ import type { MemoryMessage } from "./broker.ts";
 import type { BrokerClock } from "./broker_clock.ts";
 import type { MemoryConsumer } from "./consumer.ts";
 import { headerLength, headerValue } from "./headers.ts";
+import { markerOf, MessageEnds, ttlOf } from "./message_ttl.ts";
 import { matcher } from "./pattern.ts";
 import { StreamIds } from "./stream_ids.ts";
 import { type Stored, StreamLog } from "./stream_log.ts";
@@ -22,13 +23,23 @@ const OVERHEAD = 16;
 const EXPECTED = "Nats-Expected-Last-Subject-Sequence";
 const encoder = new TextEncoder();
 
-/** Stores messages, and tells its consumers. */
+/** Somebody who follows a stream. */
+export interface Follower {
+  /** Something was stored. */
+  stored(): void;
+  /** The stream is there no longer. */
+  gone(): void;
+}
+
+/** Stores messages, and tells its consumers, and who follows. */
 export class MemoryStream {
   readonly consumers: Map<string, MemoryConsumer> = new Map();
+  readonly followers: Set<Follower> = new Set();
   readonly #clock: BrokerClock;
   readonly #background: Alarms;
   readonly #log = new StreamLog();
   readonly #ids = new StreamIds();
+  readonly #ends: MessageEnds;
   readonly #age: Alarm;
   readonly #createdAt: number;
   #config: StreamConfig;
@@ -41,6 +52,7 @@ export class MemoryStream {
     this.#clock = clock;
     this.#createdAt = clock.now();
     this.#background = background;
+    this.#ends = new MessageEnds(background, (sequence) => this.#outlive(sequence));
     this.#age = {
       expiresAt: 0,
       wheelPrevious: undefined,
@@ -70,13 +82,14 @@ export class MemoryStream {
   /** Stores a message, and refuses what is too large, not expected, or too much where it drops nothing. */
   store(message: MemoryMessage): PublishAck {
     this.#expire();
-    const { name: stream, duplicateWindowMs, maxMessagesPerSubject, bucket } = this.#config;
+    const { name: stream, duplicateWindowMs } = this.#config;
     const { subject, headers } = message;
     const payload = headerLength(headers) + message.data.length;
-    const size = encoder.encode(subject).length + payload + OVERHEAD;
+    const size = sizeOf(message);
     // Servers differ in which of these comes first. This is the order of a single server from 2.12 on.
     this.#assertFits(subject, payload);
     this.#assertExpected(subject, headers?.[EXPECTED]);
+    const ttlMs = ttlOf(message, this.#config);
     const id = headers?.["Nats-Msg-Id"];
     const now = this.#clock.monotonic();
     if (id) {
@@ -84,14 +97,22 @@ export class MemoryStream {
       if (known !== undefined) return { stream, sequence: known, duplicate: true };
     }
     this.#assertRoom(subject, size);
-    const stored = this.#log.append(message, size, this.#clock.now());
-    const { sequence } = stored;
+    const sequence = this.#append(message, size, ttlMs);
     if (id) this.#ids.add(id, sequence, now);
-    for (const consumer of this.consumers.values()) consumer.stored(stored);
-    this.#keep(subject, bucket && headers?.["Nats-Rollup"] === "sub" ? 1 : maxMessagesPerSubject);
-    this.#limit();
     if (this.#config.maxAgeMs > 0 && this.#age.wheelNext === undefined) this.#expire();
     return { stream, sequence, duplicate: false };
+  }
+
+  #append(message: MemoryMessage, size: number, ttlMs: number | undefined): number {
+    const { bucket, maxMessagesPerSubject } = this.#config;
+    const { subject, headers } = message;
+    const stored = this.#log.append(message, size, this.#clock.now());
+    if (ttlMs !== undefined) this.#ends.set(stored.sequence, ttlMs);
+    for (const consumer of this.consumers.values()) consumer.stored(stored);
+    for (const follower of this.followers) follower.stored();
+    this.#keep(subject, bucket && headers?.["Nats-Rollup"] === "sub" ? 1 : maxMessagesPerSubject);
+    this.#limit();
+    return stored.sequence;
   }
 
   /** The first message at a sequence or after it. */
@@ -106,10 +127,28 @@ export class MemoryStream {
     return this.#log.of(subject)?.newest;
   }
 
+  /** The sequences of the last message of each subject that fits, in their order. */
+  latest(fits: (subject: string) => boolean): readonly number[] {
+    this.#expire();
+    return this.#log.subjects().filter(fits)
+      .map((subject) => this.#log.of(subject)!.newest.sequence).sort((a, b) => a - b);
+  }
+
+  /** Removes what is of a subject that fits, and before a sequence; how many messages that are. */
+  purge(fits: (subject: string) => boolean, before: number): number {
+    let count = 0;
+    for (let next = this.next(0); next !== undefined; next = this.#log.next(next.sequence + 1)) {
+      if (next.sequence >= before) break;
+      if (fits(next.message.subject) && this.remove(next.sequence)) count++;
+    }
+    return count;
+  }
+
   /** Removes a message; false when it was not there. */
   remove(sequence: number): boolean {
     const stored = this.#log.remove(sequence);
     if (stored === undefined) return false;
+    this.#ends.clear(sequence);
     for (const consumer of this.consumers.values()) consumer.forget(stored);
     return true;
   }
@@ -135,8 +174,11 @@ export class MemoryStream {
   /** Ends it with its consumers. */
   end(): void {
     this.#background.clear(this.#age);
+    this.#ends.clearAll();
     for (const consumer of this.consumers.values()) consumer.end();
     this.consumers.clear();
+    for (const follower of this.followers) follower.gone();
+    this.followers.clear();
   }
 
   #assertFits(subject: string, payload: number): void {
@@ -202,20 +244,41 @@ export class MemoryStream {
     ) this.remove(log.firstSequence);
   }
 
+  /** Removes a message that has come to its end; the last of its subject leaves a marker. */
+  #outlive(sequence: number): void {
+    const stored = this.#log.next(sequence);
+    if (stored?.sequence !== sequence) return;
+    const { message } = stored;
+    const isLast = this.#log.of(message.subject)?.count === 1;
+    this.remove(sequence);
+    const marker = isLast ? markerOf(message, this.#config) : undefined;
+    if (marker !== undefined) this.#append(marker, sizeOf(marker), ttlOf(marker, this.#config));
+  }
+
   /** Drops what is too old, and looks again when the next will be. */
   #expire(): void {
     const { maxAgeMs } = this.#config;
     if (maxAgeMs <= 0) return this.#background.clear(this.#age);
     const now = this.#clock.now();
     let first = this.#log.first;
-    for (; first !== undefined && first.storedAt + maxAgeMs <= now; first = this.#log.first) {
-      this.remove(first.sequence);
+    while (first !== undefined) {
+      const { sequence, storedAt } = first;
+      if (!this.#ends.isEndless(sequence)) {
+        if (storedAt + maxAgeMs > now) break;
+        this.#outlive(sequence);
+      }
+      first = this.#log.next(sequence + 1);
     }
     if (first === undefined) this.#background.clear(this.#age);
     else if (this.#age.wheelNext === undefined) {
       this.#background.set(this.#age, first.storedAt + maxAgeMs - now);
     }
   }
+}
+
+/** What a server counts for a message. */
+function sizeOf({ subject, headers, data }: MemoryMessage): number {
+  return encoder.encode(subject).length + headerLength(headers) + data.length + OVERHEAD;
 }
 
 /** An error about a stream that is not there. */

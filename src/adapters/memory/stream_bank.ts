@@ -97,8 +97,10 @@ export class StreamBank {
       throw noStream(`${what}: there is none of that name`, { stream: config.name });
     }
     assertSame(what, stream.config, config, ["storage", "retention"]);
-    // One becomes a bucket, and stays one.
-    if (stream.config.bucket) assertSame(what, stream.config, config, ["bucket"]);
+    for (const setting of ["bucket", "messageTtl"] as const) {
+      // One becomes such a stream, and stays one.
+      if (stream.config[setting]) assertSame(what, stream.config, config, [setting]);
+    }
     this.#assertApart(what, config);
     stream.update(config);
     this.#known.clear();

@@ -1,40 +1,15 @@
 // Streams over one connection to the embedded broker.
 
 import { UnavailableError } from "../../domain/error.ts";
-import type {
-  PublishAck,
-  StoredMessage,
-  StreamAdmin,
-  Streams,
-  StreamStore,
-} from "../../ports/stream.ts";
-import { bankOf, type MemoryBroker, type MemoryMessage } from "./broker.ts";
+import type { PublishAck, StreamAdmin, Streams, StreamStore } from "../../ports/stream.ts";
+import { bankOf } from "./broker.ts";
+import type { MemoryFollow } from "./follow.ts";
 import { matcher } from "./pattern.ts";
 import { MemoryPull } from "./pull.ts";
-import { headerValue } from "./headers.ts";
+import { readable } from "./readable.ts";
 import { type MemoryStream, noStream } from "./stream.ts";
-import type { Stored } from "./stream_log.ts";
-
-/** What streams need of their connection. */
-export interface StreamLink {
-  readonly broker: MemoryBroker;
-  /** Whether it is there. */
-  readonly isHere: () => boolean;
-  /** How often it was cut. */
-  readonly cuts: () => number;
-  /** Throws unless it is there. */
-  readonly assertHere: (what: string) => void;
-  /** Throws when it was closed. */
-  readonly assertOpen: (what: string) => void;
-  /** A message to be published, which was checked. */
-  readonly message: (
-    subject: string,
-    body: string | Uint8Array,
-    headers: Readonly<Record<string, string>>,
-  ) => MemoryMessage;
-  /** Logs what a listener threw. */
-  readonly failed: (what: string, error: unknown) => void;
-}
+import { ask, type StreamLink } from "./stream_link.ts";
+import { createView } from "./stream_view.ts";
 
 /** Streams, and what becomes of their deliveries as the connection comes and goes. */
 export interface MemoryStreams {
@@ -50,23 +25,24 @@ export interface MemoryStreams {
 /** Streams over a connection. */
 export function createMemoryStreams(link: StreamLink): MemoryStreams {
   const pulls = new Set<MemoryPull>();
+  const follows = new Set<MemoryFollow>();
   return {
-    streams: { admin: createAdmin(link), store: createStore(link, pulls) },
-    cut: () => pulls.forEach((pull) => pull.cut()),
+    streams: {
+      view: createView(link, follows),
+      admin: createAdmin(link),
+      store: createStore(link, pulls),
+    },
+    cut() {
+      for (const follow of [...follows]) follow.cut();
+      for (const pull of pulls) pull.cut();
+    },
     mend: () => pulls.forEach((pull) => pull.mend()),
     end() {
+      for (const follow of [...follows]) follow.cut();
       for (const pull of pulls) pull.end();
       pulls.clear();
     },
   };
-}
-
-/** Asks the broker, which answers in its turn. */
-async function ask<T>({ broker, assertHere }: StreamLink, what: string, work: () => T): Promise<T> {
-  assertHere(what);
-  await broker.flush();
-  assertHere(what);
-  return work();
 }
 
 function createAdmin(link: StreamLink): StreamAdmin {
@@ -157,18 +133,5 @@ function createStore(link: StreamLink, pulls: Set<MemoryPull>): StreamStore {
       pulls.add(pull);
       return pull;
     },
-  };
-}
-
-function readable({ message, sequence, storedAt }: Stored): StoredMessage {
-  const headers = Object.entries(message.headers ?? {}).map(([name, value]) =>
-    [name, headerValue(value)] as const
-  );
-  return {
-    subject: message.subject,
-    sequence,
-    storedAt,
-    data: message.data.slice(),
-    headers: Object.fromEntries(headers),
   };
 }

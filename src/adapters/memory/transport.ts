@@ -30,6 +30,7 @@ export function createMemoryTransport(
   const inbox = `_INBOX.m${(++connections).toString(36)}`;
   const left = broker.connect();
   let status: BusStatus = "connected";
+  let over = false;
   let cuts = 0;
 
   const failed = (what: string, error: unknown): void => {
@@ -94,6 +95,7 @@ export function createMemoryTransport(
   const streams = createMemoryStreams({
     broker,
     isHere: () => status === "connected",
+    isOver: () => over,
     cuts: () => cuts,
     assertOpen,
     assertHere,
@@ -166,6 +168,7 @@ export function createMemoryTransport(
       if (status === "connected") await broker.flush();
       for (const interest of interests) broker.remove(interest);
       interests.clear();
+      over = true;
       streams.end();
       left();
       change("closed");

@@ -8,6 +8,8 @@ export interface AckFields {
   readonly sequence: number;
   /** How often it has been delivered, this time included. */
   readonly attempt: number;
+  /** Which delivery of its consumer it is, from 1. */
+  readonly delivery: number;
   /** When the message was stored, in milliseconds since the epoch. */
   readonly storedAt: number;
   /** How many messages its consumer had still to deliver for the first time. */
@@ -52,7 +54,12 @@ export class AckSubjects {
       sequence = sequence * 10 + (code - ZERO);
     }
     if (code !== DOT) return undefined;
-    const from = subject.indexOf(".", at + 1) + 1;
+    let delivery = 0;
+    code = subject.charCodeAt(++at);
+    for (; code >= ZERO && code <= NINE; code = subject.charCodeAt(++at)) {
+      delivery = delivery * 10 + (code - ZERO);
+    }
+    const from = at + 1;
     const end = subject.indexOf(".", from) - DIGITS_BELOW_MS;
     let storedAt = 0;
     // The nanoseconds are more than a number holds exactly.
@@ -62,7 +69,7 @@ export class AckSubjects {
     for (; code >= ZERO && code <= NINE; code = subject.charCodeAt(++at)) {
       pending = pending * 10 + (code - ZERO);
     }
-    return { sequence, attempt, storedAt, pending };
+    return { sequence, attempt, delivery, storedAt, pending };
   }
 
   #learn(subject: string): boolean {

@@ -6,6 +6,8 @@ type Version = readonly [major: number, minor: number, patch: number];
 
 const FAST_INGEST: Version = [2, 14, 0];
 const SCHEDULES: Version = [2, 12, 0];
+// Before, no marker was left, or it was kept no longer than its message, or messages of a stream that had been changed did not end.
+const MESSAGE_TTL: Version = [2, 11, 5];
 const EXCLUSIVE_WRITES: Version = [2, 10, 5];
 const CAREFUL_NAKS: Version = [2, 10, 14];
 
@@ -17,6 +19,11 @@ export function hasFastIngest(connection: NatsConnection): boolean {
 /** Whether the server publishes messages later. */
 export function hasSchedules(connection: NatsConnection): boolean {
   return isSince(connection, SCHEDULES);
+}
+
+/** Whether the server ends messages by a time of their own, and leaves markers in their place. */
+export function hasMessageTtl(connection: NatsConnection): boolean {
+  return isSince(connection, MESSAGE_TTL);
 }
 
 /** Whether of several messages that expect the same last one of a subject the server stores one, also in a cluster. */

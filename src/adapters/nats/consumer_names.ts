@@ -4,10 +4,9 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { AegisError } from "../../domain/error.ts";
 import type { ApiError } from "./pub_ack.ts";
-import type { StreamApi } from "./stream_api.ts";
+import { NO_NAME, type StreamApi } from "./stream_api.ts";
 import { translateApiError } from "./stream_error.ts";
 
-const NO_NAME = /^$|[\s.*>/\\]/;
 /** How long one page may take, in milliseconds. */
 const PAGE_MS = 5_000;
 

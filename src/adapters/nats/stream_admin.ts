@@ -9,7 +9,7 @@ import type {
   StreamConfig,
   StreamState,
 } from "../../ports/stream.ts";
-import { hasFastIngest, hasSchedules } from "./capabilities.ts";
+import { hasFastIngest, hasMessageTtl, hasSchedules } from "./capabilities.ts";
 import {
   CHANGEABLE,
   changesOf,
@@ -20,7 +20,6 @@ import {
 import { consumerNames } from "./consumer_names.ts";
 import type { StreamApi } from "./stream_api.ts";
 import {
-  changesOf as streamChanges,
   fromServer as streamState,
   isFixed,
   streamDifferences,
@@ -41,10 +40,11 @@ const REFUSED_CHANGE = [API_ERROR.streamInvalidConfig, API_ERROR.streamUpdate];
 /** Streams and consumers on the server of `connection`, asked for over `api`. */
 export function createStreamAdmin(connection: NatsConnection, api: StreamApi): StreamAdmin {
   const batched = (): boolean => hasFastIngest(connection);
-  /** What of the wanted settings the server can have: an older one has no schedules, and that is no conflict. */
+  /** What of the wanted settings the server can have: what an older one has not is no conflict. */
   const possible = (config: StreamConfig): StreamConfig => ({
     ...config,
     schedules: config.schedules && hasSchedules(connection),
+    messageTtl: config.messageTtl && hasMessageTtl(connection),
   });
 
   const stream = (name: string): Promise<StreamState | undefined> =>
@@ -131,7 +131,7 @@ export function createStreamAdmin(connection: NatsConnection, api: StreamApi): S
         throw settingsConflict(what, "what cannot be changed differs", fixed);
       }
       await api.run(what, async (manager) => {
-        await manager.streams.update(config.name, streamChanges(config, batched()));
+        await manager.streams.update(config.name, streamConfig(config, batched()));
         return true;
       }, async (error) => {
         await explain(what, config, error, streamOf);

@@ -6,6 +6,8 @@ import { ClosedError, TimeoutError, UnavailableError } from "../../domain/error.
 import type { Link } from "./messaging.ts";
 import { translateStreamError } from "./stream_error.ts";
 
+/** What no name of a stream or a consumer has. */
+export const NO_NAME: RegExp = /^$|[\s.*>/\\]/;
 /** How long a request may take, in milliseconds. */
 const TIMEOUT_MS = 5_000;
 
@@ -86,15 +88,18 @@ export class StreamApi {
   }
 }
 
-function late(what: string): TimeoutError {
+/** The error for a question without an answer. */
+export function late(what: string): TimeoutError {
   return new TimeoutError(`Cannot ${what}: the server gave no answer in time`);
 }
 
-function closed(what: string): ClosedError {
+/** The error for a bus that is closed. */
+export function closed(what: string): ClosedError {
   return new ClosedError(`Cannot ${what}: the bus is closed`);
 }
 
-function away(what: string, sent: boolean): UnavailableError {
+/** The error for a bus that is away; `sent` says whether it was asked before. */
+export function away(what: string, sent: boolean): UnavailableError {
   return new UnavailableError(
     sent
       ? `Cannot ${what}: the bus went away before the server answered; it may be done all the same`

@@ -22,20 +22,27 @@ export function toNs(milliseconds: number): number {
 
 /** Settings that are not changed once a stream is there. */
 const FIXED: readonly string[] = ["storage", "retention"];
+/** Settings that are not taken back. */
+const LASTING: readonly string[] = ["bucket", "schedules", "messageTtl"];
+
+/** For how long the marker of a message that came to its end is kept, in milliseconds: who was away so long looks anew. */
+const MARKER_MS = 3_600_000;
+/**
+ * The same where several messages of a subject are kept: no message ends before a marker would, or the marker of an older
+ * one might outlive it. No message has less than this.
+ */
+const LEAST_MARKER_MS = 1_000;
 
 /** Whether it is a difference that no change takes away: some settings stay, and some cannot be taken back. */
 export function isFixed({ setting, is, wanted }: Difference): boolean {
-  return FIXED.includes(setting) || (is === true && wanted === false);
+  return FIXED.includes(setting) || (LASTING.includes(setting) && is === true && wanted === false);
 }
 
-/** The settings of a new stream for the server; `batched` says whether it has fast ingest. */
+/**
+ * The settings of a stream for the server: what one that is there has beside them stays as it is. `batched` says whether the
+ * server has fast ingest.
+ */
 export function toServer(config: StreamConfig, batched: boolean): ServerConfig {
-  // What decides by what a bucket holds asks its leader: other servers may hold what is old.
-  return { ...changesOf(config, batched), allow_direct: !config.bucket };
-}
-
-/** The settings for the server of a stream that is there: what it has beside them stays as it is. */
-export function changesOf(config: StreamConfig, batched: boolean): ServerConfig {
   const { retention, maxAgeMs, maxMessages, maxBytes, maxMessageBytes } = config;
   return {
     name: config.name,
@@ -54,6 +61,10 @@ export function changesOf(config: StreamConfig, batched: boolean): ServerConfig 
     ...(batched && retention === "limits" && !config.bucket ? { allow_batched: true } : {}),
     ...(config.bucket ? { allow_rollup_hdrs: true, deny_delete: true } : {}),
     ...(config.schedules ? { allow_msg_schedules: true } : {}),
+    ...(config.messageTtl
+      ? { allow_msg_ttl: true, subject_delete_marker_ttl: toNs(markerMs(config)) }
+      : {}),
+    allow_direct: config.direct,
   };
 }
 
@@ -76,6 +87,9 @@ export function fromServer({ config, created, state }: StreamInfo): StreamState 
       duplicateWindowMs: toMs(config.duplicate_window),
       bucket: config.allow_rollup_hdrs === true && config.deny_delete === true,
       schedules: config.allow_msg_schedules === true,
+      // Without markers nobody is told of what has come to its end.
+      messageTtl: config.allow_msg_ttl === true && (config.subject_delete_marker_ttl ?? 0) > 0,
+      direct: config.allow_direct === true,
     },
     createdAt: Date.parse(created),
     messages: state.messages,
@@ -109,6 +123,10 @@ function meaning(config: StreamConfig, setting: keyof StreamConfig): unknown {
 function windowOf({ duplicateWindowMs, maxAgeMs }: StreamConfig): number {
   const wanted = duplicateWindowMs || DEFAULT_WINDOW_MS;
   return maxAgeMs > 0 ? Math.min(wanted, maxAgeMs) : wanted;
+}
+
+function markerMs({ maxMessagesPerSubject }: StreamConfig): number {
+  return maxMessagesPerSubject === 1 ? MARKER_MS : LEAST_MARKER_MS;
 }
 
 /** Servers say -1 where there is no limit, and some say 0. */

@@ -1,52 +1,125 @@
 // What a stream holds: reading and removing single messages.
 
-import type { MsgRequest, StoredMsg } from "@nats-io/jetstream";
-import type { StoredMessage } from "../../ports/stream.ts";
-import type { StreamApi } from "./stream_api.ts";
-import { API_ERROR, isApiError } from "./stream_error.ts";
+import { AegisError } from "../../domain/error.ts";
+import type { LastOptions, StoredMessage } from "../../ports/stream.ts";
+import type { Ask } from "./ask.ts";
+import { parseHeaders } from "./header_block.ts";
+import type { NatsMessage } from "./message.ts";
+import type { ApiError } from "./pub_ack.ts";
+import { NO_NAME, type StreamApi } from "./stream_api.ts";
+import { API_ERROR, isApiError, streamsDisabled, translateApiError } from "./stream_error.ts";
 
-/**
- * The first message at `sequence` or after it that `filter` fits. It is asked of the stream's leader: what other servers
- * hold may be old.
- */
-export function readMessage(
-  api: StreamApi,
-  stream: string,
-  sequence: number,
-  filter: string,
-): Promise<StoredMessage | undefined> {
-  // The two go together, which the types of the package do not say.
-  return read(api, stream, { seq: sequence, next_by_subj: filter } as MsgRequest);
+/** How long reading may take, in milliseconds. */
+const TIMEOUT_MS = 5_000;
+/** The longest subject that surely fits into a question that has it in its own subject, in characters. */
+const MAX_DIRECT = 1_000;
+/** What a server that was asked directly adds to the headers of a message, after those that it has. */
+const ADDED = ["Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp"] as const;
+
+/** The answer of a stream's leader. */
+interface Answer {
+  readonly error?: ApiError;
+  readonly message?: {
+    readonly subject: string;
+    readonly seq: number;
+    readonly time: string;
+    readonly data?: string;
+    readonly hdrs?: string;
+  };
 }
 
-/** The last message of a subject. The stream's leader is asked as well. */
-export function lastMessage(
-  api: StreamApi,
-  stream: string,
-  subject: string,
-): Promise<StoredMessage | undefined> {
-  return read(api, stream, { last_by_subj: subject });
+/** Reads messages of streams, of the JetStream whose API has a prefix. */
+export class StreamReader {
+  readonly #ask: Ask;
+  readonly #prefix: string;
+  readonly #decoder = new TextDecoder();
+
+  /** Makes a reader. */
+  constructor(ask: Ask, prefix: string) {
+    this.#ask = ask;
+    this.#prefix = prefix;
+  }
+
+  /**
+   * The first message at `sequence` or after it that `filter` fits. It is asked of the stream's leader: what other servers
+   * hold may be old.
+   */
+  read(stream: string, sequence: number, filter: string): Promise<StoredMessage | undefined> {
+    return this.#fromLeader(stream, { seq: sequence, next_by_subj: filter }, TIMEOUT_MS);
+  }
+
+  /** The last message of a subject. The stream's leader is asked as well, unless any server will do. */
+  async last(
+    stream: string,
+    subject: string,
+    { direct = false, timeoutMs = TIMEOUT_MS }: LastOptions = {},
+  ): Promise<StoredMessage | undefined> {
+    const end = performance.now() + timeoutMs;
+    if (direct && subject.length <= MAX_DIRECT) {
+      const found = await this.#direct(stream, subject, timeoutMs);
+      if (found !== undefined) return found;
+    }
+    return await this.#fromLeader(stream, { last_by_subj: subject }, end - performance.now());
+  }
+
+  /** The last message of a subject as some server knows it; undefined where only the leader can tell. */
+  #direct(stream: string, subject: string, timeoutMs: number): Promise<StoredMessage | undefined> {
+    const what = assertName(stream);
+    const asked = `${this.#prefix}.DIRECT.GET.${stream}.${subject}`;
+    // The server of a mirror answers for its origin, and may hold what is old: then it names the mirror. Nor does it count
+    // when it has nothing. Where nobody answers, the stream is not there, or takes no such questions.
+    return this.#ask.ask(what, asked, "", timeoutMs, (message) => directMessage(message, stream));
+  }
+
+  #fromLeader(
+    stream: string,
+    query: Readonly<Record<string, unknown>>,
+    timeoutMs: number,
+  ): Promise<StoredMessage | undefined> {
+    const what = assertName(stream);
+    const asked = `${this.#prefix}.STREAM.MSG.GET.${stream}`;
+    return this.#ask.ask(what, asked, JSON.stringify(query), timeoutMs, (message) => {
+      if (message.isNoResponders) throw streamsDisabled(what);
+      return this.#parse(message, what);
+    });
+  }
+
+  #parse(answer: NatsMessage, what: string): StoredMessage | undefined {
+    const { error, message } = this.#json(answer, what);
+    if (error?.err_code === API_ERROR.noMessageFound) return undefined;
+    if (error !== undefined) throw translateApiError(error, what, true);
+    if (message === undefined) throw noAnswer(what);
+    const { subject, seq, time, data, hdrs } = message;
+    return {
+      subject,
+      sequence: seq,
+      storedAt: timeMs(time),
+      data: bytesOf(data),
+      headers: hdrs === undefined ? {} : parseHeaders(this.#decoder.decode(bytesOf(hdrs))),
+    };
+  }
+
+  #json(answer: NatsMessage, what: string): Answer {
+    try {
+      return JSON.parse(answer.ascii ?? this.#decoder.decode(answer.data)) as Answer;
+    } catch (cause) {
+      throw noAnswer(what, cause);
+    }
+  }
 }
 
-async function read(
-  api: StreamApi,
-  stream: string,
-  query: MsgRequest,
-): Promise<StoredMessage | undefined> {
-  const found: StoredMsg | null = await api.run(
-    `read the stream ${stream}`,
-    (manager) => manager.streams.getMessage(stream, query),
-    // Another copy of the package does not know its own error.
-    (error) => isApiError(error, API_ERROR.noMessageFound) ? null : undefined,
-  );
-  if (found === null) return undefined;
-  const headers: Record<string, string> = {};
-  for (const name of found.header.keys()) headers[name] = found.header.get(name);
+/** What was asked directly, where it is a message of that stream. */
+function directMessage(message: NatsMessage, stream: string): StoredMessage | undefined {
+  if (message.status.code !== 0) return undefined;
+  const headers = message.headers(ADDED);
+  const [from, subject, sequence, time] = ADDED.map((name) => headers[name]);
+  if (from !== stream || subject === undefined || time === undefined) return undefined;
+  for (const name of ADDED) delete headers[name];
   return {
-    subject: found.subject,
-    sequence: found.seq,
-    storedAt: toMs(found.timestamp),
-    data: found.data,
+    subject,
+    sequence: Number(sequence),
+    storedAt: timeMs(time),
+    data: message.data,
     headers,
   };
 }
@@ -69,7 +142,25 @@ export function removeMessage(api: StreamApi, stream: string, sequence: number):
 }
 
 /** A time such as `2026-01-01T00:00:00.123456789Z`: its milliseconds are cut, as in what is delivered, and not rounded. */
-function toMs(timestamp: string): number {
+export function timeMs(timestamp: string): number {
   const [seconds = "", fraction = ""] = timestamp.replace("Z", "").split(".");
   return Date.parse(`${seconds}Z`) + Number(fraction.slice(0, 3).padEnd(3, "0"));
+}
+
+/** What is to be done with a stream, once its name is one. */
+function assertName(stream: string): string {
+  const what = `read the stream ${stream}`;
+  if (!NO_NAME.test(stream)) return what;
+  throw new TypeError(`Cannot ${what}: it has a character that no name has`);
+}
+
+function bytesOf(base64: string = ""): Uint8Array {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+function noAnswer(what: string, cause?: unknown): AegisError {
+  return new AegisError("NATS", `Cannot ${what}: whoever answered is no stream`, { cause });
 }

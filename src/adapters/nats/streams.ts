@@ -3,7 +3,9 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { Messaging } from "../../ports/messaging.ts";
 import type { Streams, StreamStore } from "../../ports/stream.ts";
+import { Ask } from "./ask.ts";
 import { hasCarefulNaks, hasExclusiveWrites, hasFastIngest, hasSchedules } from "./capabilities.ts";
+import { SILENCE_MS } from "./follow_config.ts";
 import type { Link } from "./messaging.ts";
 import { NatsPull } from "./pull.ts";
 import type { Enlisted, PullParts } from "./pull_parts.ts";
@@ -13,7 +15,9 @@ import { StreamApi } from "./stream_api.ts";
 import { type IngestParts, NatsIngest } from "./stream_ingest.ts";
 import { scheduleHeaders } from "./schedule.ts";
 import { StreamPublisher } from "./stream_publish.ts";
-import { lastMessage, readMessage, removeMessage } from "./stream_read.ts";
+import { removeMessage, StreamReader } from "./stream_read.ts";
+import { createStreamView } from "./stream_view.ts";
+import { Vigil } from "./vigil.ts";
 
 /** How long a message of a burst may take that is published by itself, in milliseconds. */
 const SINGLE_MS = 10_000;
@@ -66,6 +70,20 @@ export function createNatsStreams(
     inbox: () => `${messaging.inbox}.c.${++inboxes}`,
     failed: link.failed,
   };
+  const ask = new Ask(requests, link);
+  const reader = new StreamReader(ask, api.prefix);
+  const view = createStreamView(connection, {
+    messaging,
+    api,
+    ask,
+    enlisted,
+    vigil: new Vigil(SILENCE_MS),
+    place() {
+      const inbox = `${messaging.inbox}.f.${++inboxes}`;
+      return { inbox, name: inbox.replaceAll(".", "_") };
+    },
+    failed: link.failed,
+  });
   const withoutIngest = new Set<string>();
   const ingestParts: IngestParts = {
     messaging,
@@ -89,8 +107,8 @@ export function createNatsStreams(
   const store: StreamStore = {
     publish: (subject, body, headers, timeoutMs) =>
       publisher.publish(subject, body, headers, timeoutMs),
-    read: (stream, sequence, filter) => readMessage(api, stream, sequence, filter),
-    last: (stream, subject) => lastMessage(api, stream, subject),
+    read: (stream, sequence, filter) => reader.read(stream, sequence, filter),
+    last: (stream, subject, options) => reader.last(stream, subject, options),
     get publishLater() {
       return hasSchedules(connection) ? publishLater : undefined;
     },
@@ -102,6 +120,7 @@ export function createNatsStreams(
     pull: (stream, consumer, options) => new NatsPull(parts, stream, consumer, options),
   };
   return {
+    view,
     admin,
     store,
     returned() {

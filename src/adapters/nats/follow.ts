@@ -1,0 +1,208 @@
+// Following a stream: a consumer of one's own that delivers without being asked, and is lost at the first sign of a gap.
+
+import { AegisError, ClosedError, UnavailableError } from "../../domain/error.ts";
+import type { Follow, FollowOptions } from "../../ports/stream.ts";
+import type { Subscription } from "../../ports/messaging.ts";
+import { type AckFields, AckSubjects, isAckSubject } from "./ack_subject.ts";
+import { FollowedMessage } from "./followed.ts";
+import { followConfig, type Place } from "./follow_config.ts";
+import type { FollowParts } from "./follow_parts.ts";
+import type { NatsMessage } from "./message.ts";
+import type { Enlisted } from "./pull_parts.ts";
+import { timeMs } from "./stream_read.ts";
+import type { Listener } from "./vigil.ts";
+
+/** How long the server may take to remove a consumer, in milliseconds; otherwise it does so by itself. */
+const REMOVE_MS = 5_000;
+
+/** One stream that is followed. */
+export class NatsFollow implements Follow, Enlisted, Listener {
+  heard = true;
+  heardAt = 0;
+  readonly began: Promise<number>;
+  readonly #parts: FollowParts;
+  readonly #stream: string;
+  readonly #options: FollowOptions;
+  readonly #place: Place;
+  readonly #what: string;
+  readonly #subjects = new AckSubjects();
+  readonly #begun = Promise.withResolvers<number>();
+  #subscription: Subscription | undefined;
+  /** How many deliveries have come. */
+  #count = 0;
+  /** How many make up what was there as it began; known once it has. */
+  #first = Infinity;
+  #caughtUp = false;
+  #made = false;
+  #done = false;
+  /** Where the server was told last that all was taken. */
+  #flowSubject: string | undefined;
+
+  /** Begins. */
+  constructor(parts: FollowParts, stream: string, options: FollowOptions) {
+    this.#parts = parts;
+    this.#stream = stream;
+    this.#options = options;
+    this.#place = parts.place();
+    this.#what = `follow ${options.filter} in the stream ${stream}`;
+    this.began = this.#begun.promise;
+    // Who does not look at it hears of it by onLost.
+    this.began.catch(() => {});
+    parts.enlisted.add(this);
+    void this.#begin();
+  }
+
+  stop(): void {
+    if (!this.#end()) return;
+    this.#begun.reject(new ClosedError(`Cannot ${this.#what}: it was stopped`));
+  }
+
+  /** The bus is there again, which is of no use: something may have been missed. */
+  returned(): void {}
+
+  /** The bus went away, or is closed for good. */
+  ended(why: "broken" | "closed"): void {
+    this.#lose(
+      why === "closed"
+        ? new ClosedError(`Cannot ${this.#what}: the bus is closed`)
+        : new UnavailableError(`Cannot ${this.#what}: the bus went away`),
+    );
+  }
+
+  /** This user may not publish to a subject. */
+  refused(subject: string, error: Error): void {
+    // The server would wait for it, and send nothing more.
+    if (subject === this.#flowSubject) this.#lose(error);
+  }
+
+  /** The server has not been heard for too long. */
+  silent(): void {
+    this.#lose(this.#gap("nothing was heard of it; it was removed, or its server is away"));
+  }
+
+  async #begin(): Promise<void> {
+    const { api, messaging, vigil } = this.#parts;
+    const { inbox } = this.#place;
+    try {
+      // Whoever follows is told what becomes of it after it has what it follows with.
+      await undefined;
+      this.#subscription = messaging.subscribe(inbox, {
+        onMessage: (message) => this.#receive(message as NatsMessage),
+        onError: (error) => this.#lose(error),
+      });
+      const config = followConfig(this.#place, this.#options);
+      const info = await api.run(
+        this.#what,
+        (manager) => manager.consumers.add(this.#stream, config),
+      );
+      this.#made = true;
+      if (this.#done) return this.#remove();
+      vigil.add(this);
+      this.#begun.resolve(timeMs(info.created));
+      // Some may have been delivered before the server counted.
+      this.#first = info.delivered.consumer_seq + info.num_pending;
+      if (this.#count >= this.#first) this.#catchUp();
+    } catch (error) {
+      // It may be made all the same.
+      this.#made = AegisError.is(error, "TIMEOUT");
+      this.#lose(error as Error);
+    }
+  }
+
+  #receive(message: NatsMessage): void {
+    if (this.#done) return;
+    this.heard = true;
+    const { reply } = message;
+    if (reply !== undefined && isAckSubject(reply)) {
+      const fields = this.#subjects.read(reply);
+      if (fields !== undefined) this.#deliver(message, fields);
+      return;
+    }
+    const { code, description } = message.status;
+    if (code === 100) this.#hear(message, reply);
+    else if (code !== 0) this.#lose(this.#gap(`the server said "${code} ${description}"`));
+  }
+
+  #deliver(message: NatsMessage, fields: AckFields): void {
+    if (fields.delivery !== ++this.#count) {
+      const missing = `delivery ${this.#count} did not come, and number ${fields.delivery} did`;
+      return this.#lose(this.#gap(missing));
+    }
+    try {
+      this.#options.onMessage(new FollowedMessage(message, fields));
+    } catch (error) {
+      this.#parts.failed("What follows a stream", error);
+    }
+    // What is replaced or removed before it is delivered does not come, so that there may be fewer.
+    if (fields.pending === 0 || this.#count >= this.#first) this.#catchUp();
+  }
+
+  /** The server says that it is there, or asks whether all that it has sent was taken. */
+  #hear(message: NatsMessage, reply: string | undefined): void {
+    const stalled = message.header("Nats-Consumer-Stalled");
+    const flow = reply || stalled;
+    if (flow) {
+      this.#flowSubject = flow;
+      this.#tellTaken(flow);
+    }
+    const last = message.header("Nats-Last-Consumer");
+    if (last === undefined) return;
+    if (Number(last) !== this.#count) {
+      this.#lose(this.#gap(`${last} were delivered, and ${this.#count} came`));
+    } // Nothing is left of what was there: the last of it was removed before it was delivered.
+    else if (!stalled && this.#first < Infinity) this.#catchUp();
+  }
+
+  #tellTaken(subject: string): void {
+    try {
+      this.#parts.messaging.publish(subject, "");
+    } catch {
+      // The bus is away, which everybody is told.
+    }
+  }
+
+  #catchUp(): void {
+    if (this.#caughtUp || this.#done) return;
+    this.#caughtUp = true;
+    try {
+      this.#options.onCaughtUp();
+    } catch (error) {
+      this.#parts.failed("What follows a stream", error);
+    }
+  }
+
+  #gap(reason: string): UnavailableError {
+    return new UnavailableError(`Cannot ${this.#what}: ${reason}`);
+  }
+
+  #lose(error: Error): void {
+    if (!this.#end()) return;
+    this.#begun.reject(error);
+    try {
+      this.#options.onLost(error);
+    } catch (thrown) {
+      this.#parts.failed("What is told that a stream is followed no longer", thrown);
+    }
+  }
+
+  /** Ends it; false when it has ended before. */
+  #end(): boolean {
+    if (this.#done) return false;
+    this.#done = true;
+    this.#parts.enlisted.delete(this);
+    this.#parts.vigil.remove(this);
+    void this.#subscription?.drain(0);
+    if (this.#made) this.#remove();
+    return true;
+  }
+
+  /** Has the server remove the consumer now. Otherwise it does when nobody has listened for a while. */
+  #remove(): void {
+    const { api, ask, messaging } = this.#parts;
+    if (!messaging.connected) return;
+    const subject = `${api.prefix}.CONSUMER.DELETE.${this.#stream}.${this.#place.name}`;
+    ask.ask(this.#what, subject, "", REMOVE_MS, () => undefined).catch(() => {
+      // It was removed before, or it will be in time.
+    });
+  }
+}

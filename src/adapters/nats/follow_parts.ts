@@ -1,0 +1,21 @@
+// What all that follows streams over one connection has in common.
+
+import type { Messaging } from "../../ports/messaging.ts";
+import type { Ask } from "./ask.ts";
+import type { Enlisted } from "./pull_parts.ts";
+import type { StreamApi } from "./stream_api.ts";
+import type { Vigil } from "./vigil.ts";
+
+/** What streams are followed over. */
+export interface FollowParts {
+  readonly messaging: Messaging;
+  readonly api: StreamApi;
+  readonly ask: Ask;
+  /** Those who are told when the bus goes. */
+  readonly enlisted: Set<Enlisted>;
+  readonly vigil: Vigil;
+  /** A name and a subject of this connection's own that were never used. */
+  readonly place: () => { readonly name: string; readonly inbox: string };
+  /** Logs what somebody who was told something threw. */
+  readonly failed: (what: string, error: unknown) => void;
+}
