@@ -45,8 +45,6 @@ export interface CommandServingOptions extends RunParts {
   readonly ageingMs: number;
 }
 
-const LEVELS = { low: 0, normal: 1, high: 2, critical: 3 } as const;
-
 /** Runs the commands of one instance of a service. */
 export class CommandServing {
   /** What stop() waits for. */
@@ -72,7 +70,7 @@ export class CommandServing {
       scheduling: new CommandQueues({
         queues: this.#queues.map(({ handler, priority }) => ({
           command: handlers.indexOf(handler),
-          level: LEVELS[priority],
+          level: PRIORITIES.length - 1 - PRIORITIES.indexOf(priority),
         })),
         concurrency: handlers.map(({ settings }) => settings.concurrency),
         serviceConcurrency: concurrency,

@@ -1,5 +1,6 @@
 // Serving: everything that one instance of a service serves, made and opened together.
 
+import { AGEING_MS } from "../domain/command_queues.ts";
 import { partsOf } from "./bus.ts";
 import { type Client, clientOf, outboundFrom } from "./client.ts";
 import type { CommandHandler } from "./command.ts";
@@ -67,7 +68,7 @@ export class Serving {
       records,
       handlers: commandHandlersOf(options.handlers),
       concurrency,
-      ageingMs: options.ageingMs ?? 30_000,
+      ageingMs: options.ageingMs ?? AGEING_MS,
     });
     this.work = together([this.#responder, this.#subscribers.work, this.#commands.work]);
   }

@@ -1,6 +1,6 @@
 // The record of a command: what became of it so far, in whatever process, and which steps it may take next.
 
-import type { Priority } from "./command.ts";
+import { isPriority, type Priority } from "./command.ts";
 import type { DeadLetterError } from "./dead_letter.ts";
 import { isRecord } from "./envelope.ts";
 
@@ -104,7 +104,6 @@ export interface CommandPlace {
 const SOON_MS = 1_000;
 const FINAL: readonly CommandState[] = ["completed", "failed", "cancelled", "timed_out"];
 const STATES: readonly string[] = ["pending", "running", "retrying", ...FINAL];
-const PRIORITIES: readonly string[] = ["low", "normal", "high", "critical"];
 
 /** Whether nothing more becomes of a command. */
 export function isFinal(state: CommandState): boolean {
@@ -234,14 +233,12 @@ export function readRecord(body: unknown): CommandRecord | undefined {
   if (typeof id !== "string" || typeof service !== "string" || typeof command !== "string") {
     return undefined;
   }
-  if (!STATES.includes(state as string) || !PRIORITIES.includes(priority as string)) {
-    return undefined;
-  }
+  if (!STATES.includes(state as string) || !isPriority(priority)) return undefined;
   return {
     id,
     service,
     command,
-    priority: priority as Priority,
+    priority,
     state: state as CommandState,
     attempts: number(body.attempts) ?? 0,
     maxRetries: number(body.max_retries) ?? 0,
