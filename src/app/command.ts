@@ -81,8 +81,9 @@ export interface CommandContext extends Context {
   /** How far an earlier attempt came, with the data that it gave; undefined in the first one, or where it said nothing. */
   readonly lastProgress: ProgressStep | undefined;
   /**
-   * Says how far the command is. It never waits for the network: what comes faster than a person can see is put together,
-   * and the last step is always told. `data` is kept for the next attempt, should there be one.
+   * Says how far the command is. It never waits for the network: after a few steps at once, ten a second go out at most,
+   * which is what a person can see; what comes faster is put together, and the last step is told within a tenth of a
+   * second. `data` is kept for the next attempt, should there be one, four times a second at most.
    *
    * @param percent 0 to 100; one that is lower than before counts as before
    * @param status what is being done, for people; 1,024 characters of it are told

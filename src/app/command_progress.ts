@@ -36,6 +36,8 @@ export class CommandProgress {
   #keeping = false;
   #keptAt = -Infinity;
   #timer: Timer | undefined;
+  /** After how long that rings. */
+  #timerMs = 0;
 
   /** Tells how far `run` is; `keep` writes a step into its record. */
   constructor(runtime: Runtime, run: CommandRun, keep: (step: ProgressStep) => Promise<void>) {
@@ -113,7 +115,14 @@ export class CommandProgress {
   }
 
   #arm(): void {
-    this.#timer ??= this.#runtime.clock.setTimer(this.#untold ? EVERY_MS : KEEP_MS, () => {
+    const ms = this.#untold ? EVERY_MS : KEEP_MS;
+    if (this.#timer !== undefined) {
+      // What is only to be kept waits longer than what somebody looks at.
+      if (ms >= this.#timerMs) return;
+      this.#timer.cancel();
+    }
+    this.#timerMs = ms;
+    this.#timer = this.#runtime.clock.setTimer(ms, () => {
       this.#timer = undefined;
       const now = this.#runtime.clock.monotonic();
       if (this.#untold) this.#tell(now);

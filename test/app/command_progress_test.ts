@@ -68,6 +68,26 @@ on(
   },
 );
 
+on("memory", "the last of many steps at once is told within a tenth of a second", async () => {
+  await using here = await clocked();
+  const told: string[] = [];
+  here.transport.messaging.subscribe("commands.progress.>", {
+    onMessage: ({ data }) => told.push(JSON.parse(new TextDecoder().decode(data)).status),
+  });
+  const gate = Promise.withResolvers<void>();
+  await here.serve(command("work", async (_, ctx) => {
+    for (let n = 1; n <= 20; n++) await ctx.progress(n, `step ${n}`);
+    await gate.promise;
+  }));
+  await createClient({ bus: here.bus }).send("svc", "work");
+  await here.pass(90, 10);
+  deepStrictEqual(told, Array.from({ length: 8 }, (_, n) => `step ${n + 1}`));
+  await here.pass(20, 10);
+  deepStrictEqual(told.slice(8), ["step 20"]);
+  gate.resolve();
+  await here.pass(100, 10);
+});
+
 bothStreams(
   "what is no percentage is a RangeError, what is no status a TypeError",
   async (buses) => {
