@@ -44,7 +44,8 @@ export interface CommandHandle<Result = unknown> {
   readonly command: string;
   /**
    * The steps of its progress as they come, from the last one that is known; it ends when the command does. Percentages
-   * never go back. Who takes them slowly gets the latest.
+   * never go back. Who takes them slowly gets the latest. The last one is what the handler said last, which need not be
+   * 100 percent; another process that asks only when the command is completed gets one step of 100, as the record says it.
    */
   progress(options?: Pick<ResultOptions, "signal">): AsyncIterableIterator<ProgressStep>;
   /**

@@ -30,7 +30,12 @@ export interface CommandFailure extends DeadLetterError {
   readonly data?: unknown;
 }
 
-/** What is known of a command. Times are milliseconds since the epoch, each on the clock of the process that it is of. */
+/**
+ * What is known of a command. Times are milliseconds since the epoch, each on the clock of the process that it is of.
+ *
+ * Services of the AegisSDK for Python keep no records: of a command that one of those has run it stays `pending`, while
+ * `progress()` and `result()` tell what that service says.
+ */
 export interface CommandRecord<Result = unknown> {
   /** Its id. */
   readonly id: string;
@@ -48,7 +53,7 @@ export interface CommandRecord<Result = unknown> {
   readonly maxRetries: number;
   /** How long an attempt may take, in milliseconds. */
   readonly timeoutMs: number;
-  /** How far it is, 0 to 100; 100 once it is completed. */
+  /** How far it is, 0 to 100; 100 once it is completed, whatever its handler said last. */
   readonly percent: number;
   /** What it said last that it does. */
   readonly status: string | undefined;

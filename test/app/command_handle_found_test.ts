@@ -64,6 +64,29 @@ bothStreams(
 );
 
 bothStreams(
+  "who follows a command sees what its handler said last, who comes later what its record says",
+  async (buses) => {
+    await buses.serve("jobs", [
+      command("work", async (_, ctx) => {
+        await ctx.progress(40, "nearly");
+        return "done";
+      }),
+    ]);
+    const job = await createClient({ bus: buses.client }).send("jobs", "work");
+    const steps = async (followed: typeof job) => {
+      const seen = [];
+      for await (const { percent, status } of followed.progress()) seen.push([percent, status]);
+      return seen;
+    };
+    deepStrictEqual(await steps(job), [[40, "nearly"]]);
+    strictEqual(await job.result(), "done");
+    const { percent, status } = await job.status();
+    deepStrictEqual([percent, status], [100, "nearly"]);
+    deepStrictEqual(await steps(await found(await buses.open(), job.id)), [[100, "nearly"]]);
+  },
+);
+
+bothStreams(
   "a command is found on the bus that sent it, and both handles hear of it",
   async (buses) => {
     const { open, opened } = gate();
