@@ -6,6 +6,7 @@ import { completionJson, completionValue, progressJson } from "../domain/command
 import { callbackSubject, progressSubject, STATE_HEADER } from "../domain/command_subject.ts";
 import type { DeadLetterReason } from "../domain/dead_letter.ts";
 import { AegisError, SerializationError } from "../domain/error.ts";
+import { assertWritten } from "../domain/written.ts";
 import type { Cancel } from "./command_cancels.ts";
 import type { CommandLedger, Written } from "./command_ledger.ts";
 import type { CommandRun } from "./command_run.ts";
@@ -47,6 +48,8 @@ export class CommandEndings {
   async completed(run: CommandRun, result: unknown): Promise<void> {
     let error: AegisError | undefined;
     await this.#guard(run, async () => {
+      // A record would leave it out as a part of itself.
+      assertWritten(result, "written");
       const kept = await this.#write(run, "completed", (record) => ({
         ...record,
         percent: 100,

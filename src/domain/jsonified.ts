@@ -1,11 +1,13 @@
 // What becomes of a type on the wire: the type that a caller gets of what a handler gives.
 
 /**
- * What arrives of a value of type `T`. What JSON knows is the same type. Where JSON knows nothing of it, it is what
- * `JSON.stringify` makes of it, and the MessagePack codec likewise: a `Date` is a string, an object with `toJSON()`
- * what that gives, `undefined` and `void` are `null`, a member that may be `undefined` may be missing, functions and
- * symbols are left out, a `Map` and a `Set` are empty. Only MessagePack knows bytes, and a `bigint`, which it gives as
- * a number where that is safe; in JSON bytes are an object by index, and a `bigint` is an error.
+ * What arrives of a value of type `T`, such as the result of a call or of a command. What JSON knows is the same type.
+ * Where JSON knows nothing of it, it is what `JSON.stringify` makes of it, and the MessagePack codec likewise: a `Date` is
+ * a string, an object with `toJSON()` what that gives, `undefined` and `void` are `null`, a member that may be `undefined`
+ * may be missing, functions and symbols are left out, a `Map` and a `Set` are empty; a result that is a function or a
+ * symbol as a whole is an error. `NaN` and the infinities, whose type is `number` too, are `null` in JSON. Only MessagePack
+ * knows them, bytes, and a `bigint`, which it gives as a number where that is safe; in JSON bytes are an object by index,
+ * and a `bigint` is an error.
  *
  * @example
  * ```ts

@@ -49,10 +49,16 @@ test("accepts() takes everything but the first bytes of MessagePack", () => {
   }
 });
 
-test("what has no JSON form at the root is null, and is dropped elsewhere", () => {
+test("undefined is null at the root, and what has no JSON form is dropped elsewhere", () => {
   strictEqual(json.encode(undefined), "null");
-  strictEqual(json.encode(() => {}), "null");
-  strictEqual(json.encode({ a: undefined, b: [undefined] }), '{"b":[null]}');
+  strictEqual(json.encode({ toJSON: () => undefined }), "null");
+  strictEqual(json.encode({ a: undefined, b: [undefined], c: () => {} }), '{"b":[null]}');
+});
+
+test("a function or a symbol at the root is refused, for nothing of it would be written", () => {
+  ok(error(() => json.encode(() => {})).message.includes("it is a function"));
+  ok(error(() => json.encode(Symbol("a"))).message.includes("it is a symbol"));
+  strictEqual(json.encode(Object.assign(() => {}, { toJSON: () => 5 })), "5");
 });
 
 test("encode() names what has no JSON form", () => {

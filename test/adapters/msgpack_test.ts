@@ -153,6 +153,8 @@ test("what JSON drops is dropped, and toJSON() is called", () => {
   strictEqual(encode({ a: undefined, b: () => {}, c: 1 }), "81a16301");
   strictEqual(encode([undefined, () => {}]), "92c0c0");
   strictEqual(encode(undefined), "c0");
+  refused(() => encode(() => {}), /it is a function/);
+  refused(() => encode(Symbol("a")), /it is a symbol/);
   deepStrictEqual(decode(encode({ at: new Date(0) })), { at: "1970-01-01T00:00:00.000Z" });
   deepStrictEqual(decode(encode({ o: { toJSON: (key: string) => ({ key, big: 2 ** 40 }) } })), {
     o: { key: "o", big: 2 ** 40 },

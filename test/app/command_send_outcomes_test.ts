@@ -2,7 +2,8 @@
 
 import { deepStrictEqual, ok } from "node:assert/strict";
 import * as v from "valibot";
-import { command, CommandError, createClient, ValidationError } from "../../mod.ts";
+import { command, CommandError, createClient, rpc, ValidationError } from "../../mod.ts";
+import { msgpack } from "../../msgpack.ts";
 import { bothStreams, errorOf } from "./buses.ts";
 
 const QUICK = { initialDelayMs: 10, factor: 1, jitter: 0 };
@@ -43,6 +44,8 @@ bothStreams("a result that has no encoding, or is too large, fails at once", asy
     cycle,
     bigint: { n: 1n },
     large: "x".repeat(2_000_000),
+    function: () => 1,
+    symbol: Symbol("a"),
   };
   const runs: string[] = [];
   await buses.serve("jobs", [
@@ -63,5 +66,49 @@ bothStreams("a result that has no encoding, or is too large, fails at once", asy
     );
     ok(error.message.startsWith("The result of work of jobs cannot be kept: "), error.message);
   }
-  deepStrictEqual(runs, ["cycle", "bigint", "large"]);
+  deepStrictEqual(runs, Object.keys(results));
 });
+
+for (const codec of ["JSON", "MessagePack"] as const) {
+  bothStreams(
+    `what ${codec} writes of odd results arrives, of a command as of a call`,
+    async (buses) => {
+      const results: Record<string, unknown> = {
+        nothing: undefined,
+        nan: NaN,
+        infinite: -Infinity,
+        map: new Map([["a", 1]]),
+        set: new Set([1]),
+        date: new Date(5),
+        parts: { function: () => 1, symbol: Symbol("a"), undefined, nan: NaN, kept: 1 },
+        list: [() => 1, undefined, NaN],
+      };
+      const result = (named: unknown) => results[(named as { which: string }).which];
+      const options = codec === "JSON" ? {} : { codec: msgpack() };
+      await buses.serve("jobs", [
+        command("work", ({ payload }) => result(payload)),
+        rpc("ask", (params) => result(params)),
+      ]);
+      const client = createClient({ bus: await buses.open(options) });
+      const other = createClient({ bus: await buses.open() });
+      const got: Record<string, unknown> = {};
+      for (const which of Object.keys(results)) {
+        const job = await client.send("jobs", "work", { which });
+        got[which] = await job.result();
+        deepStrictEqual(got[which], await client.call("jobs", "ask", { which }), which);
+        deepStrictEqual(await (await other.command(job.id)).result(), got[which], which);
+      }
+      const json = codec === "JSON";
+      deepStrictEqual(got, {
+        nothing: null,
+        nan: json ? null : NaN,
+        infinite: json ? null : -Infinity,
+        map: {},
+        set: {},
+        date: "1970-01-01T00:00:00.005Z",
+        parts: { nan: json ? null : NaN, kept: 1 },
+        list: [null, null, json ? null : NaN],
+      });
+    },
+  );
+}

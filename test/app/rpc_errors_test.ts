@@ -274,10 +274,13 @@ both("a result that does not validate is the service's fault", async ({ client, 
 });
 
 for (
-  const [what, result] of [["a bigint", { id: 1n }], ["a cycle", cycle], [
-    "2 MB",
-    "x".repeat(2 ** 21),
-  ]] as const
+  const [what, result] of [
+    ["a bigint", { id: 1n }],
+    ["a cycle", cycle],
+    ["2 MB", "x".repeat(2 ** 21)],
+    ["a function", () => 1],
+    ["a symbol", Symbol("a")],
+  ] as const
 ) {
   both(`a result that cannot be sent is an INTERNAL_ERROR: ${what}`, async ({ client, serve }) => {
     await serve("users", [rpc("find", () => result), rpc("good", () => "good")]);

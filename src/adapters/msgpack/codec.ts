@@ -73,9 +73,10 @@ function wholeTimeout(value: unknown): number | undefined {
  * which are `Uint8Array`. Integers are read as numbers where those are safe and as `bigint` elsewhere, timestamps as
  * ISO 8601 text. Nesting goes to 64 levels either way.
  *
- * @throws {SerializationError} from `encode` for a cycle, nesting deeper than 64 levels, a `bigint` over 64 bits and a
- * string with half a surrogate pair; from `decode` for malformed bytes, keys that are no strings, the key `__proto__`,
- * text that is no UTF-8, bytes after the end, and nesting deeper than 64 levels, with `details.position`.
+ * @throws {SerializationError} from `encode` for a cycle, nesting deeper than 64 levels, a `bigint` over 64 bits, a
+ * string with half a surrogate pair, and a function or a symbol alone; from `decode` for malformed bytes, keys that are no
+ * strings, the key `__proto__`, text that is no UTF-8, bytes after the end, and nesting deeper than 64 levels, with
+ * `details.position`.
  *
  * @example
  * ```ts

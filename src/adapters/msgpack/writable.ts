@@ -1,6 +1,7 @@
 // What the encoder takes: a value in the terms of JSON, in which every integer has the type that it is written as.
 
 import { SerializationError } from "../../domain/error.ts";
+import { assertWritten } from "../../domain/written.ts";
 
 /** How many maps and arrays may lie in each other, the outermost counted. */
 export const MAX_DEPTH = 64;
@@ -15,6 +16,7 @@ const GREATEST_UINT64 = 2n ** 64n - 1n;
  * @throws {SerializationError} when the value cannot be written, saying what is wrong and where.
  */
 export function writable(value: unknown): unknown {
+  assertWritten(value, "MessagePack");
   return prepare(value, "", 0) ?? null;
 }
 

@@ -1,6 +1,7 @@
 // JSON, the default encoding.
 
 import { SerializationError } from "../../domain/error.ts";
+import { assertWritten } from "../../domain/written.ts";
 import type { Codec } from "../../ports/codec.ts";
 import { faultOfJson, faultOfUtf8, faultOfValue } from "./json_fault.ts";
 
@@ -23,13 +24,16 @@ class JsonCodec implements Codec {
   }
 
   encode(value: unknown): string {
+    let text: string | undefined;
     try {
-      // It gives undefined, whatever its type says, for undefined, functions and symbols.
-      return JSON.stringify(value) as string | undefined ?? "null";
+      text = JSON.stringify(value) as string | undefined;
     } catch (cause) {
       const fault = faultOfValue(value) ?? messageOf(cause);
       throw new SerializationError(`The value has no JSON form: ${fault}`, { cause });
     }
+    if (text !== undefined) return text;
+    assertWritten(value, "JSON");
+    return "null";
   }
 
   decode(bytes: Uint8Array): unknown {
@@ -93,11 +97,12 @@ function messageOf(error: unknown): string {
 }
 
 /**
- * JSON, the default codec. Text in UTF-8; what `JSON.stringify` drops is dropped, and `undefined` alone is `null`. It
- * reads the bare `NaN` and `Infinity` that Python writes, as `null`, and refuses a byte order mark.
+ * JSON, the default codec. Text in UTF-8; what `JSON.stringify` drops is dropped, and `undefined` alone is `null`, as are
+ * `NaN` and the infinities. It reads the bare `NaN` and `Infinity` that Python writes, as `null`, and refuses a byte order
+ * mark.
  *
- * @throws {SerializationError} from `encode` for a cycle or a `bigint`, saying where it is; from `decode` for malformed
- * bytes, with `details.position` (in bytes).
+ * @throws {SerializationError} from `encode` for a cycle or a `bigint`, saying where it is, and for a function or a symbol
+ * alone; from `decode` for malformed bytes, with `details.position` (in bytes).
  */
 export function createJsonCodec(): Codec {
   return new JsonCodec();
