@@ -47,7 +47,7 @@ export async function goesBack(
   >,
 ): Promise<boolean> {
   try {
-    const { record } = await records.read(token);
+    const { record } = await records.readAtHand(token);
     return claimStep(record, { stream, sequence, delivery }, Infinity, 0) !== "held";
   } catch {
     // The bus is away, or the server cannot say: it comes again after its ack wait.

@@ -8,7 +8,7 @@ import {
   runningRecord,
 } from "../domain/command_record.ts";
 import { RECORD_HEADER } from "../domain/command_subject.ts";
-import { ConflictError } from "../domain/error.ts";
+import { ConflictError, type SerializationError } from "../domain/error.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import type { CommandRecords, Kept } from "./command_records.ts";
 import { leaseOf } from "./command_lease.ts";
@@ -62,13 +62,13 @@ export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed
       const looked = await look(parts, run, kept);
       // Somebody has written meanwhile: what that was decides.
       if (looked === undefined) {
-        kept = await records.read(token);
+        kept = await records.readAtHand(token);
         continue;
       }
       if (looked.heldForMs < leaseOf(run.handler.settings.ackWaitMs)) return HELD;
       kept = looked.kept;
     }
-    const before = kept.record ?? pendingOf(run);
+    const before = kept.record ?? anew(run, kept.fault);
     run.revision = kept.revision;
     if (step === "exhausted") {
       run.record = before;
@@ -86,7 +86,7 @@ export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed
       return CLAIMED;
     } catch (error) {
       if (!ConflictError.is(error)) throw error;
-      kept = await records.read(token);
+      kept = await records.readAtHand(token);
       // Who has just begun was a moment faster with an older delivery, and is there: it is to go on.
       const began = kept.record?.state === "running" && kept.record.sequence === place.sequence;
       if (began && looks === 0) return HELD;
@@ -113,7 +113,7 @@ async function look(
     if (ConflictError.is(error)) return undefined;
     throw error;
   }
-  const kept = await records.read(token);
+  const kept = await records.readAtHand(token);
   return kept.revision === written
     ? { heldForMs: (kept.storedAt ?? 0) - begunAt, kept }
     : undefined;
@@ -124,13 +124,25 @@ async function first({ records }: ClaimParts, run: CommandRun): Promise<Kept> {
   const revision = run.claimedBy === 1 ? Number(run.header(RECORD_HEADER)) : NaN;
   return Number.isInteger(revision) && revision > 0
     ? { record: pendingOf(run), revision }
-    : await records.read(run.token);
+    : await records.readAtHand(run.token);
 }
 
 function pendingOf({ command, service, handler }: CommandRun): CommandRecord {
   const { messageId: id, priority, maxRetries, timeoutMs } = command;
   const facts = { id, service, command: handler.command, priority, maxRetries, timeoutMs };
   return pendingRecord({ ...facts, createdAt: sentAt(command) }, undefined);
+}
+
+/**
+ * The record of one that has none. Where there is one that nobody can read, how often it was tried nobody knows either, but
+ * that it was delivered as often at least: it has what is left then, and one attempt in any case.
+ */
+function anew(run: CommandRun, fault: SerializationError | undefined): CommandRecord {
+  const record = pendingOf(run);
+  if (fault === undefined) return record;
+  run.log.warn("The record of a command is damaged, and is written anew", { error: fault });
+  const allowed = Math.min(record.maxRetries + 1, run.handler.settings.retry.attempts);
+  return { ...record, attempts: Math.min(run.claimedBy, allowed) - 1 };
 }
 
 /** Whether the message is there that a record says is run; it may have been sent at another priority. */

@@ -158,9 +158,9 @@ async function cancel(
     );
   }
   const { id, token } = tracked;
-  const { clock, codec, transport } = runtime;
+  const { clock, transport } = runtime;
   for (;;) {
-    const { record, revision } = await records.read(token);
+    const { record, revision, codec = runtime.codec } = await records.read(token);
     if (record === undefined) throw notFound(id);
     // A service of the original's tells its result and writes no record: that one is done as well.
     const told = tracked.ending !== undefined && "result" in tracked.ending;

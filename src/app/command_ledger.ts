@@ -85,8 +85,11 @@ export class CommandLedger {
           await pause(this.#runtime, AGAIN_MS);
           continue;
         }
-        const { record, revision } = await this.#records.readPatiently(token);
-        // Its record was removed, or has outlived its time: what it says now is all that there is.
+        const { record, revision, fault } = await this.#records.readPatiently(token);
+        if (fault !== undefined) {
+          run.log.warn("The record of a command is damaged, and is written anew", { error: fault });
+        }
+        // Its record was removed or damaged, or has outlived its time: what it says now is all that there is.
         const own = record === undefined || this.#isOwn(run, record);
         if (record !== undefined && this.#isOwnEnd(run, record, next)) {
           run.revision = revision;

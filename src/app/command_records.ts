@@ -25,6 +25,10 @@ export interface Kept {
   readonly revision: number;
   /** When it was stored, in milliseconds since the epoch on the broker's clock; undefined where that was not looked at. */
   readonly storedAt?: number;
+  /** The encoding that it is in. Whoever writes the next one keeps it: who reads the command then reads its record. */
+  readonly codec?: Codec;
+  /** Why nobody can tell what is there; only where that was asked for. */
+  readonly fault?: SerializationError;
 }
 
 /** How to write. */
@@ -66,17 +70,23 @@ export class CommandRecords {
   /**
    * The record of the command with this token, as the bucket's leader has it.
    *
-   * @throws {SerializationError} when it is in an encoding that this side does not understand.
+   * @throws {SerializationError} when it is in an encoding that this side does not understand, or is none.
    */
   async read(token: string): Promise<Kept> {
+    const kept = await this.readAtHand(token);
+    if (kept.fault !== undefined) throw kept.fault;
+    return kept;
+  }
+
+  /** The same for whoever has the command at hand: one that is damaged is as if there were none, and can be written over. */
+  async readAtHand(token: string): Promise<Kept> {
     const stored = await this.#last(recordSubject(token));
     if (stored === undefined) return { record: undefined, revision: 0 };
-    const { sequence: revision, data, headers, subject } = stored;
+    const { sequence: revision, data, headers, subject, storedAt } = stored;
     if (headers[OPERATION] !== undefined || data.length === 0) {
       return { record: undefined, revision };
     }
-    const record = this.#decode(token, { subject, data });
-    return { record, revision, storedAt: stored.storedAt };
+    return { ...this.#decode(token, { subject, data }), revision, storedAt };
   }
 
   /** For how long a record is kept after its last change, in milliseconds; 0 is for ever. */
@@ -85,7 +95,7 @@ export class CommandRecords {
     return state?.config.maxAgeMs ?? 0;
   }
 
-  /** The same, over outages, until the time of `options` is over. */
+  /** As {@linkcode read}, over outages, until the time of `options` is over. */
   readUntil(
     token: string,
     { expiresAt, signal }: Pick<WriteOptions, "expiresAt" | "signal">,
@@ -98,12 +108,12 @@ export class CommandRecords {
     });
   }
 
-  /** The same, however long the bus is away. @throws {ClosedError} when it is closed. */
+  /** As {@linkcode readAtHand}, however long the bus is away. @throws {ClosedError} when it is closed. */
   async readPatiently(token: string): Promise<Kept> {
     const { transport, clock } = this.#runtime;
     for (let wait = FIRST_WAIT_MS;; wait = Math.min(2 * wait, LAST_WAIT_MS)) {
       try {
-        return await this.read(token);
+        return await this.readAtHand(token);
       } catch (error) {
         if (!AegisError.is(error)) throw error;
         const passes = ["SERVICE_UNAVAILABLE", "TIMEOUT"].includes(error.code);
@@ -148,7 +158,7 @@ export class CommandRecords {
     }).then(({ sequence }) => sequence, async (error) => {
       // What was not heard of and asked for again may be there since the first time.
       if (attempts < 2 || !ConflictError.is(error)) throw error;
-      const kept = await this.read(token);
+      const kept = await this.readAtHand(token);
       if (kept.record === undefined || !isSame(kept.record, record)) throw error;
       return kept.revision;
     });
@@ -172,17 +182,22 @@ export class CommandRecords {
     }
   }
 
-  #decode(token: string, message: Message): CommandRecord {
-    let record: CommandRecord | undefined;
+  #decode(token: string, message: Message): Pick<Kept, "record" | "codec" | "fault"> {
     let cause: unknown;
     try {
-      record = recordOf(decodeBody(codecOf(this.#runtime, message), message));
+      const codec = codecOf(this.#runtime, message);
+      const record = recordOf(decodeBody(codec, message));
+      if (record !== undefined) return { record, codec };
     } catch (error) {
       cause = error;
     }
-    if (record !== undefined) return record;
     const why = cause instanceof Error ? cause.message : "it is none";
-    throw new SerializationError(`Cannot read the record of command ${token}: ${why}`, { cause });
+    return {
+      record: undefined,
+      fault: new SerializationError(`Cannot read the record of command ${token}: ${why}`, {
+        cause,
+      }),
+    };
   }
 }
 

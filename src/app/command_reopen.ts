@@ -43,12 +43,14 @@ export async function reopen(
   },
   body: Uint8Array,
 ): Promise<Record<string, string> | undefined> {
-  const command = readBody(runtime, subject, body);
+  const read = readBody(runtime, subject, body);
   // One that nobody can read has no record.
-  if (command === undefined || !isCommandId(command.messageId)) return {};
+  if (read === undefined || !isCommandId(read.command.messageId)) return {};
+  const { command, codec } = read;
   const { messageId: id, priority, maxRetries, timeoutMs } = command;
   const token = tokenOf(id);
-  const { record, revision } = await records.read(token);
+  // One that is damaged keeps nobody from another run.
+  const { record, revision } = await records.readAtHand(token);
   const createdAt = sentAt(command);
   // Whoever replayed it before may have ended before it was published: then it is published now, and runs once.
   const begun = record?.state === "pending" && record.sequence === undefined &&
@@ -73,7 +75,7 @@ export async function reopen(
     token,
     pendingRecord(facts, undefined),
     revision,
-    { codec: runtime.codec, expiresAt: runtime.clock.monotonic() + RECORD_MS },
+    { codec, expiresAt: runtime.clock.monotonic() + RECORD_MS },
   );
   return { "Nats-Msg-Id": `${token}:${written}`, [RECORD_HEADER]: String(written) };
 }
@@ -81,7 +83,8 @@ export async function reopen(
 function readBody(runtime: Runtime, subject: string, data: Uint8Array) {
   const message = { subject, data };
   try {
-    return readCommand(decodeBody(codecOf(runtime, message), message), runtime.fresh);
+    const codec = codecOf(runtime, message);
+    return { command: readCommand(decodeBody(codec, message), runtime.fresh), codec };
   } catch {
     return undefined;
   }

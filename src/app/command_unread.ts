@@ -6,10 +6,10 @@ import { idOf } from "../domain/command_id.ts";
 import { isFinal, pendingRecord } from "../domain/command_record.ts";
 import { progressJson } from "../domain/command_signal.ts";
 import { progressSubject, RECORD_HEADER, STATE_HEADER } from "../domain/command_subject.ts";
-import { ConflictError, SerializationError } from "../domain/error.ts";
+import { ConflictError } from "../domain/error.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { CommandHandler } from "./command.ts";
-import type { CommandRecords, Kept } from "./command_records.ts";
+import type { CommandRecords } from "./command_records.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -65,7 +65,7 @@ async function endRecord(
   if (id === undefined) return;
   const now = runtime.clock.now();
   for (;;) {
-    const kept = await read(records, token, Number(revision));
+    const kept = await records.readAtHand(token);
     if (kept.record !== undefined && isFinal(kept.record.state)) break;
     const facts = { id, service, command: handler.command, priority };
     const record = kept.record ??
@@ -84,7 +84,7 @@ async function endRecord(
         },
         kept.revision,
         {
-          codec: runtime.codec,
+          codec: kept.codec ?? runtime.codec,
           expiresAt: runtime.clock.monotonic() + RECORD_MS,
         },
       );
@@ -96,14 +96,4 @@ async function endRecord(
   }
   const told = progressJson({ commandId: id, percent: 0, status: "failed", timestampMs: now });
   messaging.publish(progressSubject(token), told, undefined, { [STATE_HEADER]: "failed" });
-}
-
-/** The record; one that this side cannot read either is known by what the command says of it. */
-async function read(records: CommandRecords, token: string, revision: number): Promise<Kept> {
-  try {
-    return await records.read(token);
-  } catch (error) {
-    if (!SerializationError.is(error)) throw error;
-    return { record: undefined, revision };
-  }
 }
