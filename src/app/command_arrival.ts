@@ -54,3 +54,12 @@ export async function goesBack(
     return false;
   }
 }
+
+/**
+ * How long one rests that comes for the `attempt`th time and finds no slot, in milliseconds. What was asked for cannot be
+ * taken back when other commands take the slots, and so would fetch it again and again; but while it rests nobody else has
+ * it either, and its queue must not be taken for empty.
+ */
+export function restOf(attempt: number): number {
+  return attempt < 3 ? 0 : Math.min(16, 2 ** (attempt - 3));
+}

@@ -7,7 +7,7 @@ import { UnavailableError } from "../domain/error.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { CommandHandler } from "./command.ts";
-import { goesBack, type ReadCommand, readDelivery } from "./command_arrival.ts";
+import { goesBack, type ReadCommand, readDelivery, restOf } from "./command_arrival.ts";
 import { LeaseKeeper, leaseOf } from "./command_lease.ts";
 import { CommandRun, type RunParts } from "./command_run.ts";
 import { CommandRunner, type RunnerParts } from "./command_runner.ts";
@@ -228,7 +228,7 @@ export class CommandWorker implements Work {
     if (await goesBack(records, { token, stream, delivery }) && outages === this.#outages) {
       const dueAt = delivery.storedAt + this.#delayOf(delivery);
       if (delayMs === 0) scheduling.handedBack(index, dueAt, clock.monotonic());
-      delivery.giveBack(delayMs);
+      delivery.giveBack(delayMs > 0 || this.#stopping ? delayMs : restOf(delivery.attempt));
       this.#plan();
     }
     this.#returning--;
