@@ -130,6 +130,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "command_tracker.ts",
     "command_types.ts",
     "command_unread.ts",
+    "command_withdrawn.ts",
     "command_worker.ts",
     "run_command.ts",
   ],

@@ -127,8 +127,9 @@ export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
     busStreams,
     (letter, body) => reopen(runtime, records, letter, body),
   );
-  const handles = { runtime, records, tracker, source: invoker.source };
-  const sender = { source: invoker.source, stamp, origin: invoker.origin };
+  const { source } = invoker;
+  const handles = { runtime, records, tracker, streams: busStreams, stamp, source };
+  const sender = { source, stamp, origin: invoker.origin };
   const call = (
     service: string | { readonly name: string },
     method: string,

@@ -13,6 +13,7 @@ import type { BusStreams } from "./bus_streams.ts";
 import type { CommandRecords, Kept } from "./command_records.ts";
 import { leaseOf } from "./command_lease.ts";
 import type { CommandRun } from "./command_run.ts";
+import { isWithdrawn, neverBegan, removeWord } from "./command_withdrawn.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What a claim came to. */
@@ -45,16 +46,23 @@ export interface ClaimParts {
  * @throws {UnavailableError | TimeoutError | ClosedError} when the record could not be read or written in that time.
  */
 export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed> {
-  const { runtime, records, instanceId } = parts;
+  const { runtime, streams, records, instanceId } = parts;
   const { delivery, token, codec, stream, handler } = run;
   const place = { stream, sequence: delivery.sequence, delivery: run.claimedBy };
   let kept = await first(parts, run);
   for (let looks = 0;; looks++) {
+    if (kept.record === undefined && await isWithdrawn(streams, run)) {
+      kept = { ...kept, record: { ...pendingOf(run), state: "cancelled" } };
+    }
     const now = runtime.clock.now();
     const step = claimStep(kept.record, place, handler.settings.retry.attempts, now);
     if (step === "held") return HELD;
     if (step === "early") return { kind: "early", waitMs: kept.record!.dueAt! - now };
-    if (step === "done") return { kind: "done", record: kept.record! };
+    if (step === "done") {
+      // By then the queue has heard that the command is done.
+      if (neverBegan(kept.record!)) void removeWord(streams, run);
+      return { kind: "done", record: kept.record! };
+    }
     if (step === "other" && await isThere(parts, kept.record!)) {
       return { kind: "done", record: kept.record! };
     }

@@ -6,11 +6,14 @@ import { cancelSubject, progressSubject, STATE_HEADER } from "../domain/command_
 import { notFound, resultOf } from "../domain/command_error.ts";
 import { ConflictError, TimeoutError } from "../domain/error.ts";
 import { show } from "../domain/check.ts";
+import type { Stamp } from "../domain/stamp.ts";
+import type { BusStreams } from "./bus_streams.ts";
 import { checkResultOptions } from "./command_input.ts";
 import type { CommandRecords } from "./command_records.ts";
 import type { Ending, Tracked } from "./command_tracked.ts";
 import type { CommandTracker } from "./command_tracker.ts";
 import type { CommandHandle, ResultOptions } from "./command_types.ts";
+import { leaveWord, takeOut } from "./command_withdrawn.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What handles are made of. */
@@ -18,6 +21,8 @@ export interface HandleParts {
   readonly runtime: Runtime;
   readonly records: CommandRecords;
   readonly tracker: CommandTracker;
+  readonly streams: BusStreams;
+  readonly stamp: Stamp;
   /** Who takes commands back with them. */
   readonly source: string;
 }
@@ -148,7 +153,7 @@ function stepsOf(
 }
 
 async function cancel(
-  { runtime, records, tracker, source }: HandleParts,
+  { runtime, records, tracker, streams, stamp, source }: HandleParts,
   tracked: Tracked,
   reason: string | undefined,
 ): Promise<CommandRecord> {
@@ -178,6 +183,8 @@ async function cancel(
       updatedAt: now,
       dueAt: undefined,
     };
+    // First the word: whoever reads in the record that it is cancelled removes it.
+    const unsay = await leaveWord(streams, stamp, { token, record, revision });
     try {
       await records.write(token, cancelled, revision, {
         codec,
@@ -186,6 +193,7 @@ async function cancel(
     } catch (error) {
       if (!ConflictError.is(error)) throw error;
       // It has begun, gone on or ended meanwhile.
+      await unsay();
       continue;
     }
     tracker.known(tracked, cancelled);
@@ -204,6 +212,7 @@ async function cancel(
     } catch {
       // The bus has just gone away.
     }
+    await takeOut(streams, record);
     return cancelled;
   }
 }

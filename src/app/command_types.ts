@@ -62,6 +62,10 @@ export interface CommandHandle<Result = unknown> {
    * Takes it back: what has not begun never does, what runs is aborted. The record as it then is: that of a command which
    * had ended before is left as it was.
    *
+   * What waits in a queue to which no instance comes is taken back for good, also when its record is gone by then. In a
+   * stream of the AegisSDK for Python it is for as long as the record is kept (seven days). A command whose record is gone,
+   * for it has waited for longer than that, is run, and cannot be taken back any more.
+   *
    * @throws {AegisError} with code `COMMAND_NOT_FOUND` when its record is gone.
    * @throws {UnavailableError} while the bus is away.
    */

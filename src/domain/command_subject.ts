@@ -84,6 +84,11 @@ export function parseCommandSubject(
   return isPriority(priority) && priority !== "normal" ? { service, command, priority } : undefined;
 }
 
+/** The subject in a service's queue on which there is word of a command that was taken back before it began. */
+export function withdrawnSubject(service: string, token: string): string {
+  return `${PREFIX}.${service}.=withdrawn.${token}`;
+}
+
 /** The name of the stream that holds the commands of a service. */
 export function commandStream(service: string): string {
   return `COMMANDS_${service}`;

@@ -182,3 +182,93 @@ bothStreams(
     await drained(buses);
   },
 );
+
+/** Clients of records that are kept for less than a second, of a sender and of somebody else. */
+async function shortLived(buses: Buses, maxAgeMs = 700) {
+  const options = { streams: { commandRecords: { maxAgeMs } } };
+  const client = createClient({ bus: await buses.open(options) });
+  return { client, other: createClient({ bus: await buses.open({ ...options, name: "boss" }) }) };
+}
+
+async function gone(job: CommandHandle): Promise<void> {
+  await until(async () => await job.status().then(() => false, () => true));
+  ok(AegisError.is(await errorOf(job.status()), "COMMAND_NOT_FOUND"));
+}
+
+bothStreams(
+  "what was taken back never begins, though its record is gone before an instance comes",
+  async (buses) => {
+    const { client, other } = await shortLived(buses);
+    const jobs = [];
+    for (const priority of ["normal", "critical"] as const) {
+      jobs.push(await client.send("jobs", "work", {}, { priority }));
+    }
+    const later = await client.send("jobs", "work", {}, { delayMs: 200 });
+    await jobs[0]!.cancel("no");
+    for (const job of [jobs[1]!, later]) await (await other.command(job.id)).cancel("no");
+    for (const job of [...jobs, later]) await gone(job);
+    const ran: string[] = [];
+    await buses.serve("jobs", [command("work", ({ id }) => void ran.push(id))]);
+    const after = await client.send("jobs", "work");
+    await after.result({ timeoutMs: 4_000 });
+    // Neither they are left nor the word of them.
+    await drained(buses);
+    deepStrictEqual(ran, [after.id]);
+  },
+);
+
+bothStreams(
+  "what was taken back before its next attempt has none, though its record is gone by then",
+  async (buses) => {
+    const { client } = await shortLived(buses);
+    const runs: string[] = [];
+    const work = command("work", { retry: { initialDelayMs: 60_000 } }, ({ id }) => {
+      runs.push(id);
+      throw new Error("no");
+    });
+    const service = await buses.serve("jobs", [work]);
+    const job = await client.send("jobs", "work");
+    await until(async () => (await job.status()).state === "retrying");
+    await service.stop();
+    await job.cancel("enough");
+    await gone(job);
+    await drained(buses);
+    strictEqual(runs.length, 1);
+  },
+);
+
+bothStreams(
+  "a cancel near the end of a record is kept for as long again, and after it there is nothing to take back",
+  async (buses) => {
+    const { client, other } = await shortLived(buses, 2_000);
+    const job = await client.send("jobs", "work");
+    await new Promise((resolve) => setTimeout(resolve, 1_300));
+    strictEqual((await (await other.command(job.id)).cancel("late")).state, "cancelled");
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    // Without the cancel it would be gone by now.
+    deepStrictEqual([(await job.status()).reason], ["late"]);
+    await gone(job);
+    ok(AegisError.is(await errorOf(job.cancel("again")), "COMMAND_NOT_FOUND"));
+  },
+);
+
+bothStreams(
+  "what nobody took back is run, though its record is gone, and has one again",
+  async (buses) => {
+    const { client } = await shortLived(buses);
+    const job = await client.send("jobs", "work", { n: 1 });
+    const other = await client.send("jobs", "work", { n: 2 });
+    await other.cancel();
+    await gone(job);
+    await gone(other);
+    const ran: unknown[] = [];
+    await buses.serve("jobs", [command("work", ({ payload }) => void ran.push(payload))]);
+    await drained(buses);
+    deepStrictEqual(ran, [{ n: 1 }]);
+    strictEqual((await job.status()).state, "completed");
+    // What is sent again with the id of one that was taken back is another command.
+    const again = await client.send("jobs", "work", { n: 3 }, { id: other.id });
+    strictEqual(await again.result({ timeoutMs: 4_000 }), null);
+    deepStrictEqual(ran, [{ n: 1 }, { n: 3 }]);
+  },
+);

@@ -35,6 +35,7 @@ import {
   recordSubject,
   STATE_HEADER,
   waitingSubject,
+  withdrawnSubject,
 } from "../../src/domain/command_subject.ts";
 import { assertDurableName, eventDurable } from "../../src/domain/event_type.ts";
 import { isServiceName } from "../../src/domain/subject.ts";
@@ -228,4 +229,11 @@ test("the name of a command is one token that begins with a letter", () => {
         error instanceof TypeError && error.message.includes("the name of a command: "),
     );
   }
+});
+
+test("word of a command that was taken back is in the queue of its service, and is no command", () => {
+  const subject = withdrawnSubject("svc", "a.b");
+  strictEqual(subject, "commands.svc.=withdrawn.a.b");
+  strictEqual(parseCommandSubject(subject), undefined);
+  strictEqual(parseCommandSubject(withdrawnSubject("svc", "high")), undefined);
 });
