@@ -4,6 +4,7 @@ import { AegisError, ClosedError, UnavailableError } from "../../domain/error.ts
 import type { Follow, FollowOptions } from "../../ports/stream.ts";
 import type { Subscription } from "../../ports/messaging.ts";
 import { type AckFields, AckSubjects, isAckSubject } from "./ack_subject.ts";
+import { CatchUp } from "./catch_up.ts";
 import { FollowedMessage } from "./followed.ts";
 import { followConfig, type Place } from "./follow_config.ts";
 import type { FollowParts } from "./follow_parts.ts";
@@ -30,9 +31,9 @@ export class NatsFollow implements Follow, Enlisted, Listener {
   #subscription: Subscription | undefined;
   /** How many deliveries have come. */
   #count = 0;
-  /** How many make up what was there as it began; known once it has. */
-  #first = Infinity;
-  #caughtUp = false;
+  /** The sequence of the last message that was handed over. */
+  #last = 0;
+  readonly #catchUp: CatchUp;
   #made = false;
   #done = false;
   /** Where the server was told last that all was taken. */
@@ -45,6 +46,7 @@ export class NatsFollow implements Follow, Enlisted, Listener {
     this.#options = options;
     this.#place = parts.place();
     this.#what = `follow ${options.filter} in the stream ${stream}`;
+    this.#catchUp = new CatchUp(() => parts.reader.lastSequence(stream, options.filter));
     this.began = this.#begun.promise;
     // Who does not look at it hears of it by onLost.
     this.began.catch(() => {});
@@ -99,12 +101,12 @@ export class NatsFollow implements Follow, Enlisted, Listener {
       if (this.#done) return this.#remove();
       vigil.add(this);
       this.#begun.resolve(timeMs(info.created));
-      // Some may have been delivered before the server counted.
-      this.#first = info.delivered.consumer_seq + info.num_pending;
-      if (this.#count >= this.#first) this.#catchUp();
+      this.#stand(info.delivered.consumer_seq, info.delivered.stream_seq);
+      await this.#catchUp.done();
+      if (!this.#done) this.#tell(this.#options.onCaughtUp);
     } catch (error) {
       // It may be made all the same.
-      this.#made = AegisError.is(error, "TIMEOUT");
+      this.#made ||= AegisError.is(error, "TIMEOUT");
       this.#lose(error as Error);
     }
   }
@@ -128,13 +130,16 @@ export class NatsFollow implements Follow, Enlisted, Listener {
       const missing = `delivery ${this.#count} did not come, and number ${fields.delivery} did`;
       return this.#lose(this.#gap(missing));
     }
-    try {
-      this.#options.onMessage(new FollowedMessage(message, fields));
-    } catch (error) {
-      this.#parts.failed("What follows a stream", error);
-    }
-    // What is replaced or removed before it is delivered does not come, so that there may be fewer.
-    if (fields.pending === 0 || this.#count >= this.#first) this.#catchUp();
+    // Servers before 2.10 deliver in place of a message that has been replaced the next one, which comes again in its turn.
+    if (fields.sequence <= this.#last) return;
+    this.#last = fields.sequence;
+    this.#tell(() => this.#options.onMessage(new FollowedMessage(message, fields)));
+    this.#catchUp.reach(fields.sequence);
+  }
+
+  /** The server has made so many deliveries, and there is none to be made up to a sequence of the stream. */
+  #stand(count: number, sequence: number): void {
+    if (this.#count === count) this.#catchUp.reach(sequence);
   }
 
   /** The server says that it is there, or asks whether all that it has sent was taken. */
@@ -149,8 +154,7 @@ export class NatsFollow implements Follow, Enlisted, Listener {
     if (last === undefined) return;
     if (Number(last) !== this.#count) {
       this.#lose(this.#gap(`${last} were delivered, and ${this.#count} came`));
-    } // Nothing is left of what was there: the last of it was removed before it was delivered.
-    else if (!stalled && this.#first < Infinity) this.#catchUp();
+    } else this.#stand(this.#count, Number(message.header("Nats-Last-Stream") ?? 0));
   }
 
   #tellTaken(subject: string): void {
@@ -161,16 +165,6 @@ export class NatsFollow implements Follow, Enlisted, Listener {
     }
   }
 
-  #catchUp(): void {
-    if (this.#caughtUp || this.#done) return;
-    this.#caughtUp = true;
-    try {
-      this.#options.onCaughtUp();
-    } catch (error) {
-      this.#parts.failed("What follows a stream", error);
-    }
-  }
-
   #gap(reason: string): UnavailableError {
     return new UnavailableError(`Cannot ${this.#what}: ${reason}`);
   }
@@ -178,10 +172,14 @@ export class NatsFollow implements Follow, Enlisted, Listener {
   #lose(error: Error): void {
     if (!this.#end()) return;
     this.#begun.reject(error);
+    this.#tell(() => this.#options.onLost(error));
+  }
+
+  #tell(listener: () => void): void {
     try {
-      this.#options.onLost(error);
-    } catch (thrown) {
-      this.#parts.failed("What is told that a stream is followed no longer", thrown);
+      listener();
+    } catch (error) {
+      this.#parts.failed("What follows a stream", error);
     }
   }
 

@@ -4,6 +4,7 @@ import type { Messaging } from "../../ports/messaging.ts";
 import type { Ask } from "./ask.ts";
 import type { Enlisted } from "./pull_parts.ts";
 import type { StreamApi } from "./stream_api.ts";
+import type { StreamReader } from "./stream_read.ts";
 import type { Vigil } from "./vigil.ts";
 
 /** What streams are followed over. */
@@ -11,6 +12,7 @@ export interface FollowParts {
   readonly messaging: Messaging;
   readonly api: StreamApi;
   readonly ask: Ask;
+  readonly reader: StreamReader;
   /** Those who are told when the bus goes. */
   readonly enlisted: Set<Enlisted>;
   readonly vigil: Vigil;

@@ -16,16 +16,21 @@ const MAX_DIRECT = 1_000;
 /** What a server that was asked directly adds to the headers of a message, after those that it has. */
 const ADDED = ["Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp"] as const;
 
+type Query = Readonly<Record<string, unknown>>;
+
+/** A message as a stream's leader writes it. */
+interface Found {
+  readonly subject: string;
+  readonly seq: number;
+  readonly time: string;
+  readonly data?: string;
+  readonly hdrs?: string;
+}
+
 /** The answer of a stream's leader. */
 interface Answer {
   readonly error?: ApiError;
-  readonly message?: {
-    readonly subject: string;
-    readonly seq: number;
-    readonly time: string;
-    readonly data?: string;
-    readonly hdrs?: string;
-  };
+  readonly message?: Found;
 }
 
 /** Reads messages of streams, of the JetStream whose API has a prefix. */
@@ -62,6 +67,12 @@ export class StreamReader {
     return await this.#fromLeader(stream, { last_by_subj: subject }, end - performance.now());
   }
 
+  /** The sequence of the last message that a filter fits, as the stream's leader knows it; 0 where there is none. */
+  lastSequence(stream: string, filter: string): Promise<number> {
+    const query = { last_by_subj: filter };
+    return this.#askLeader(stream, query, TIMEOUT_MS, (found) => found?.seq ?? 0);
+  }
+
   /** The last message of a subject as some server knows it; undefined where only the leader can tell. */
   #direct(stream: string, subject: string, timeoutMs: number): Promise<StoredMessage | undefined> {
     const what = assertName(stream);
@@ -73,23 +84,31 @@ export class StreamReader {
 
   #fromLeader(
     stream: string,
-    query: Readonly<Record<string, unknown>>,
+    query: Query,
     timeoutMs: number,
   ): Promise<StoredMessage | undefined> {
+    return this.#askLeader(stream, query, timeoutMs, (found) => found && this.#stored(found));
+  }
+
+  #askLeader<T>(
+    stream: string,
+    query: Query,
+    timeoutMs: number,
+    read: (found: Found | undefined) => T,
+  ): Promise<T> {
     const what = assertName(stream);
     const asked = `${this.#prefix}.STREAM.MSG.GET.${stream}`;
-    return this.#ask.ask(what, asked, JSON.stringify(query), timeoutMs, (message) => {
-      if (message.isNoResponders) throw streamsDisabled(what);
-      return this.#parse(message, what);
+    return this.#ask.ask(what, asked, JSON.stringify(query), timeoutMs, (answer) => {
+      if (answer.isNoResponders) throw streamsDisabled(what);
+      const { error, message } = this.#json(answer, what);
+      if (error?.err_code === API_ERROR.noMessageFound) return read(undefined);
+      if (error !== undefined) throw translateApiError(error, what, true);
+      if (message === undefined) throw noAnswer(what);
+      return read(message);
     });
   }
 
-  #parse(answer: NatsMessage, what: string): StoredMessage | undefined {
-    const { error, message } = this.#json(answer, what);
-    if (error?.err_code === API_ERROR.noMessageFound) return undefined;
-    if (error !== undefined) throw translateApiError(error, what, true);
-    if (message === undefined) throw noAnswer(what);
-    const { subject, seq, time, data, hdrs } = message;
+  #stored({ subject, seq, time, data, hdrs }: Found): StoredMessage {
     return {
       subject,
       sequence: seq,

@@ -76,6 +76,7 @@ export function createNatsStreams(
     messaging,
     api,
     ask,
+    reader,
     enlisted,
     vigil: new Vigil(SILENCE_MS),
     place() {
