@@ -27,7 +27,7 @@ export interface LastOptions {
   readonly timeoutMs?: number;
 }
 
-/** Where a {@linkcode StreamView.follow} begins. */
+/** Where a {@linkcode StreamView.follow} begins; a sequence that is not yet there is the next one. */
 export type FollowFrom = "lastPerSubject" | "new" | { readonly sequence: number };
 
 /** What is followed, and what is told of it. What a listener throws is logged. */

@@ -1,5 +1,6 @@
 // Following a stream: a consumer of one's own that delivers without being asked, and is lost at the first sign of a gap.
 
+import type { ConsumerInfo, JetStreamManager } from "@nats-io/jetstream";
 import { AegisError, ClosedError, UnavailableError } from "../../domain/error.ts";
 import type { Follow, FollowOptions } from "../../ports/stream.ts";
 import type { Subscription } from "../../ports/messaging.ts";
@@ -92,11 +93,7 @@ export class NatsFollow implements Follow, Enlisted, Listener {
         onMessage: (message) => this.#receive(message as NatsMessage),
         onError: (error) => this.#lose(error),
       });
-      const config = followConfig(this.#place, this.#options);
-      const info = await api.run(
-        this.#what,
-        (manager) => manager.consumers.add(this.#stream, config),
-      );
+      const info = await api.run(this.#what, (manager) => this.#make(manager));
       this.#made = true;
       if (this.#done) return this.#remove();
       vigil.add(this);
@@ -109,6 +106,19 @@ export class NatsFollow implements Follow, Enlisted, Listener {
       this.#made ||= AegisError.is(error, "TIMEOUT");
       this.#lose(error as Error);
     }
+  }
+
+  async #make({ streams, consumers }: JetStreamManager): Promise<ConsumerInfo> {
+    let { from } = this.#options;
+    if (typeof from !== "string") {
+      // Newer servers would wait for it, and older ones begin with what comes next.
+      const { state } = await streams.info(this.#stream);
+      from = { sequence: Math.min(from.sequence, state.last_seq + 1) };
+    }
+    return await consumers.add(
+      this.#stream,
+      followConfig(this.#place, { ...this.#options, from }),
+    );
   }
 
   #receive(message: NatsMessage): void {

@@ -2,6 +2,7 @@
 
 import type { StoredMessage } from "../../ports/stream.ts";
 import type { AckFields } from "./ack_subject.ts";
+import { parseHeaders } from "./header_block.ts";
 import type { NatsMessage } from "./message.ts";
 
 /** A message as a consumer delivers it, which is the message as its stream holds it. */
@@ -27,6 +28,6 @@ export class FollowedMessage implements StoredMessage {
   }
 
   get headers(): Readonly<Record<string, string>> {
-    return this.#headers ??= this.#message.headers();
+    return this.#headers ??= parseHeaders(this.#message.headerBlock);
   }
 }

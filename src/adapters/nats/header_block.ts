@@ -1,10 +1,7 @@
 // Headers of a message as the wire has them: a block of text, a name and a value in each line.
 
-/** The headers in a block, by their exact names; of several of one name the first, of those in `added` the last. */
-export function parseHeaders(
-  block: string,
-  added: readonly string[] = [],
-): Record<string, string> {
+/** The headers in a block, by their exact names; of several of one name the first. */
+export function parseHeaders(block: string): Record<string, string> {
   const headers: Record<string, string> = {};
   // The first line is the version of the protocol, and maybe a status.
   for (let from = lineAfter(block, 0), to = 0; from < block.length; from = to + 2) {
@@ -13,8 +10,7 @@ export function parseHeaders(
     const colon = block.indexOf(":", from);
     if (colon === -1 || colon >= to) continue;
     const name = block.slice(from, colon);
-    if (Object.hasOwn(headers, name) && !added.includes(name)) continue;
-    headers[name] = block.slice(colon + 1, to).trim();
+    if (!Object.hasOwn(headers, name)) headers[name] = block.slice(colon + 1, to).trim();
   }
   return headers;
 }

@@ -2,7 +2,6 @@
 
 import type { Msg } from "@nats-io/nats-core";
 import type { Message } from "../../ports/messaging.ts";
-import { parseHeaders } from "./header_block.ts";
 
 /** What of a message's insides is used, where it is there: views into the buffer that the socket was read into. */
 interface RawMessage extends Msg {
@@ -102,17 +101,15 @@ export class NatsMessage implements Message {
     return block.slice(from, block.indexOf("\r\n", from)).trim();
   }
 
-  /** All headers, by their exact names; of several of one name the first, of those in `added` the last. */
-  headers(added: readonly string[] = []): Record<string, string> {
+  /** All headers as they are on the wire; empty where there are none. */
+  get headerBlock(): string {
     const block = this.#block();
-    if (block !== undefined) return parseHeaders(block, added);
     const { headers } = this.#raw;
-    const values = (name: string): readonly string[] => headers?.values(name) ?? [];
-    return Object.fromEntries(
-      (headers?.keys() ?? []).map((name) =>
-        [name, values(name).at(added.includes(name) ? -1 : 0) ?? ""] as const
-      ),
+    if (block !== undefined || headers === undefined) return block ?? "";
+    const lines = headers.keys().flatMap((name) =>
+      headers.values(name).map((value) => `${name}: ${value}\r\n`)
     );
+    return `NATS/1.0\r\n${lines.join("")}\r\n`;
   }
 
   /** Whether it is the server's word that nobody listens. */

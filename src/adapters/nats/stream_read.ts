@@ -11,10 +11,15 @@ import { API_ERROR, isApiError, streamsDisabled, translateApiError } from "./str
 
 /** How long reading may take, in milliseconds. */
 const TIMEOUT_MS = 5_000;
+/**
+ * How long a direct answer may take, in milliseconds, before the leader is asked: servers before 2.10 say nothing where there
+ * is nobody who could answer.
+ */
+const DIRECT_MS = 1_000;
 /** The longest subject that surely fits into a question that has it in its own subject, in characters. */
 const MAX_DIRECT = 1_000;
-/** What a server that was asked directly adds to the headers of a message, after those that it has. */
-const ADDED = ["Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp"] as const;
+/** What a server that was asked directly adds after the headers of a message begins with this. */
+const ADDED = "\r\nNats-Stream:";
 
 type Query = Readonly<Record<string, unknown>>;
 
@@ -61,7 +66,7 @@ export class StreamReader {
   ): Promise<StoredMessage | undefined> {
     const end = performance.now() + timeoutMs;
     if (direct && subject.length <= MAX_DIRECT) {
-      const found = await this.#direct(stream, subject, timeoutMs);
+      const found = await this.#direct(stream, subject, Math.min(DIRECT_MS, timeoutMs / 2));
       if (found !== undefined) return found;
     }
     return await this.#fromLeader(stream, { last_by_subj: subject }, end - performance.now());
@@ -79,7 +84,11 @@ export class StreamReader {
     const asked = `${this.#prefix}.DIRECT.GET.${stream}.${subject}`;
     // The server of a mirror answers for its origin, and may hold what is old: then it names the mirror. Nor does it count
     // when it has nothing. Where nobody answers, the stream is not there, or takes no such questions.
-    return this.#ask.ask(what, asked, "", timeoutMs, (message) => directMessage(message, stream));
+    return this.#ask.ask(what, asked, "", timeoutMs, (message) => directMessage(message, stream))
+      .catch((error) => {
+        if (AegisError.is(error, "TIMEOUT")) return undefined;
+        throw error;
+      });
   }
 
   #fromLeader(
@@ -130,16 +139,17 @@ export class StreamReader {
 /** What was asked directly, where it is a message of that stream. */
 function directMessage(message: NatsMessage, stream: string): StoredMessage | undefined {
   if (message.status.code !== 0) return undefined;
-  const headers = message.headers(ADDED);
-  const [from, subject, sequence, time] = ADDED.map((name) => headers[name]);
-  if (from !== stream || subject === undefined || time === undefined) return undefined;
-  for (const name of ADDED) delete headers[name];
+  const block = message.headerBlock;
+  const end = block.lastIndexOf(ADDED);
+  const added = parseHeaders(block.slice(end));
+  const { "Nats-Subject": subject, "Nats-Sequence": sequence, "Nats-Time-Stamp": time } = added;
+  if (added["Nats-Stream"] !== stream || !subject || !sequence || !time) return undefined;
   return {
     subject,
     sequence: Number(sequence),
     storedAt: timeMs(time),
     data: message.data,
-    headers,
+    headers: parseHeaders(block.slice(0, end)),
   };
 }
 
