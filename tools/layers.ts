@@ -126,6 +126,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "command_runner.ts",
     "command_serving.ts",
     "command_sender.ts",
+    "command_sweeper.ts",
     "command_tracked.ts",
     "command_tracker.ts",
     "command_types.ts",

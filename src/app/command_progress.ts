@@ -26,6 +26,7 @@ export class CommandProgress {
   readonly #runtime: Runtime;
   readonly #run: CommandRun;
   readonly #keep: (step: ProgressStep) => Promise<void>;
+  readonly #onTold: () => void;
   #last: ProgressStep | undefined;
   /** The data of the last step as they were when it was said, encoded; undefined once they are in it. */
   #encoded: string | Uint8Array | undefined;
@@ -39,11 +40,17 @@ export class CommandProgress {
   /** After how long that rings. */
   #timerMs = 0;
 
-  /** Tells how far `run` is; `keep` writes a step into its record. */
-  constructor(runtime: Runtime, run: CommandRun, keep: (step: ProgressStep) => Promise<void>) {
+  /** Tells how far `run` is; `keep` writes a step into its record, and `onTold` is called for each that goes out. */
+  constructor(
+    runtime: Runtime,
+    run: CommandRun,
+    keep: (step: ProgressStep) => Promise<void>,
+    onTold: () => void,
+  ) {
     this.#runtime = runtime;
     this.#run = run;
     this.#keep = keep;
+    this.#onTold = onTold;
     this.#roomAt = runtime.clock.monotonic();
     this.#last = run.lastProgress;
   }
@@ -158,6 +165,7 @@ export class CommandProgress {
         undefined,
         json === undefined ? undefined : { [DATA_HEADER]: json },
       );
+      this.#onTold();
     } catch {
       // The bus is away: whoever comes back reads the record, and hears the next step.
     }

@@ -1,6 +1,6 @@
 // The runner: commands at hand, from their claims to their ends.
 
-import type { CommandRecord } from "../domain/command_record.ts";
+import type { CommandRecord, ProgressStep } from "../domain/command_record.ts";
 import { crashed, leaseLost, overdue, takenBack } from "../domain/command_error.ts";
 import { AegisError } from "../domain/error.ts";
 import { isThenable } from "../domain/thenable.ts";
@@ -12,6 +12,7 @@ import { LeftHandlers } from "./command_left.ts";
 import type { CommandLedger } from "./command_ledger.ts";
 import { CommandProgress } from "./command_progress.ts";
 import type { CommandRun } from "./command_run.ts";
+import type { CommandSweeper } from "./command_sweeper.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { Measures } from "./measures.ts";
@@ -20,6 +21,7 @@ import { runCommand, UnfitCommand } from "./run_command.ts";
 /** What a runner is made of. */
 export interface RunnerParts extends ClaimParts {
   readonly ledger: CommandLedger;
+  readonly sweeper: CommandSweeper;
   /** By the queue that a command came from. */
   readonly queues: readonly {
     readonly deadLetters: DeadLetterWriter;
@@ -138,13 +140,14 @@ export class CommandRunner {
   }
 
   #begin(run: CommandRun): void {
-    const { runtime } = this.#parts;
+    const { runtime, sweeper } = this.#parts;
     const now = runtime.clock.monotonic();
     run.stage = "running";
     run.begunAt = now;
     run.expiresAt = now + run.timeoutMs;
     this.#deadlines.add(run);
-    run.progress = new CommandProgress(runtime, run, (step) => this.#keep(run, step));
+    const keep = (step: ProgressStep) => this.#keep(run, step);
+    run.progress = new CommandProgress(runtime, run, keep, () => sweeper.told(run));
     run.onLost = () => this.#lost(run);
     let result: unknown;
     try {
@@ -161,14 +164,16 @@ export class CommandRunner {
   }
 
   #succeeded(run: CommandRun, result: unknown): void {
-    if (run.stage !== "running") return this.#returnedLate(run);
+    // Nobody waits for anything of it any more.
+    if (run.stage !== "running") return this.#left.remove(run.token);
     this.#ending(run);
     this.#measures(run).succeeded(this.#took(run));
     this.#finish(run, this.#endings.completed(run, result));
   }
 
   #failed(run: CommandRun, error: unknown): void {
-    if (run.stage !== "running") return this.#returnedLate(run);
+    // Nobody waits for anything of it any more.
+    if (run.stage !== "running") return this.#left.remove(run.token);
     this.#ending(run);
     // What ended for want of time in stop() has not failed.
     if (this.#stopping && run.isAborted) return this.#finish(run, this.#endings.givenBack(run));
@@ -239,13 +244,8 @@ export class CommandRunner {
     run.abort(error);
   }
 
-  /** A handler has returned of which nobody waits for anything any more. */
-  #returnedLate({ token }: CommandRun): void {
-    this.#left.remove(token);
-  }
-
   /** Keeps a step in the record, where it is found out too that somebody has taken the command back. */
-  async #keep(run: CommandRun, step: NonNullable<CommandRun["lastProgress"]>): Promise<void> {
+  async #keep(run: CommandRun, step: ProgressStep): Promise<void> {
     const { runtime: { clock }, ledger } = this.#parts;
     try {
       const written = await ledger.write(
@@ -284,6 +284,7 @@ export class CommandRunner {
     if (!this.#held.delete(run)) return;
     run.stage = "over";
     this.#byToken.delete(run.token);
+    this.#parts.sweeper.told(run);
     this.#onLeave(run);
   }
 

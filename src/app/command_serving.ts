@@ -2,6 +2,7 @@
 
 import { PRIORITIES } from "../domain/command.ts";
 import { CommandQueues } from "../domain/command_queues.ts";
+import { commandStream } from "../domain/command_subject.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import type { CommandHandler } from "./command.ts";
@@ -10,6 +11,7 @@ import { CommandLedger } from "./command_ledger.ts";
 import { queueConsumer } from "./command_plan.ts";
 import type { CommandRecords } from "./command_records.ts";
 import type { RunParts } from "./command_run.ts";
+import { CommandSweeper } from "./command_sweeper.ts";
 import { type CommandQueue, CommandWorker } from "./command_worker.ts";
 import { DeadLetterWriter } from "./dead_letter_writer.ts";
 import { Measures } from "./measures.ts";
@@ -66,6 +68,7 @@ export class CommandServing {
       streams: options.streams,
       records,
       ledger: new CommandLedger(runtime, records, instanceId),
+      sweeper: new CommandSweeper(runtime, options.streams, options.service),
       queues: this.#queues,
       scheduling: new CommandQueues({
         queues: this.#queues.map(({ handler, priority }) => ({
@@ -93,9 +96,24 @@ export class CommandServing {
     for (const { source } of this.#queues) await patiently(runtime, () => source.plan());
     await patiently(runtime, () => records.prepare());
     for (const { source } of this.#queues) await patiently(runtime, () => source.prepare());
+    await this.#warn();
     await this.#worker.survey();
     if (this.#hasLater()) await patiently(runtime, () => this.#later!.prepare());
     this.#worker.listen();
+  }
+
+  /** Says so where commands can be lost by the settings of somebody else's stream. */
+  async #warn(): Promise<void> {
+    const { runtime, streams, service } = this.#options;
+    const { stream } = this.#queues[0]!.source;
+    if (stream === commandStream(service)) return;
+    const state = await patiently(runtime, () => streams.ports.admin.stream(stream));
+    if (state?.config.discard !== "old") return;
+    const { maxMessages, maxBytes } = state.config;
+    runtime.logger.warn(
+      `Commands of ${service} can be lost: their stream ${stream} is somebody else's, and deletes the oldest ones when it is full; set its "discard" to "new"`,
+      { maxMessages, maxBytes },
+    );
   }
 
   /** Begins to take commands. */

@@ -156,6 +156,7 @@ export class CommandWorker implements Work {
     this.#unsubscribe?.();
     this.#timer?.cancel();
     this.#keeper.stop();
+    this.#parts.sweeper.close();
     await Promise.all([
       this.#runner.close(withinMs),
       ...this.#parts.queues.map(({ source }) => source.close(withinMs)),

@@ -288,3 +288,100 @@ bothStreams("the stream of the original is used as it is", async (buses) => {
   strictEqual(await job.result(), "done");
   deepStrictEqual((await streams.admin.stream("COMMANDS"))!.config, before!.config);
 });
+
+/** How much is told of commands that the stream of the original holds. */
+async function toldIn({ store }: Streams): Promise<string[]> {
+  const found: string[] = [];
+  for (const kind of ["progress", "callback", "cancel"]) {
+    for (let at = 1;;) {
+      const stored = await store.read("COMMANDS", at, `commands.${kind}.>`);
+      if (stored === undefined) break;
+      found.push(stored.subject);
+      at = stored.sequence + 1;
+    }
+  }
+  return found;
+}
+
+bothStreams(
+  "what is told of commands is removed from the original's stream, and what others told stays",
+  async (buses) => {
+    const streams = await original(buses);
+    let open = false;
+    await buses.serve("svc", [
+      command("go", { retry: { initialDelayMs: 1 } }, async (_, ctx) => {
+        for (let n = 0; n < 20; n++) await ctx.progress(n * 5, "on");
+        await until(() => open);
+      }),
+    ]);
+    const client = createClient({ bus: buses.client });
+    await streams.store.publish("commands.callback.other", "{}", {}, 2_000);
+    const jobs = [];
+    for (const id of [undefined, undefined, "mine", "a.b c"]) {
+      jobs.push(await client.send("svc", "go", {}, id === undefined ? {} : { id }));
+    }
+    const taken = await client.send("svc", "go");
+    await until(async () => (await toldIn(streams)).length > 10);
+    // While they run too, or what one tells in an hour would take the place of commands.
+    await until(async () => (await toldIn(streams)).length === 1);
+    await taken.cancel("no");
+    open = true;
+    for (const job of jobs) await job.result({ timeoutMs: 4_000 });
+    await until(async () => (await toldIn(streams)).length > 1);
+    await until(async () => (await toldIn(streams)).length === 1);
+    deepStrictEqual(await toldIn(streams), ["commands.callback.other"]);
+    strictEqual((await streams.admin.stream("COMMANDS"))!.messages, 1);
+  },
+);
+
+bothStreams("what is told of commands is removed by a service that stops", async (buses) => {
+  const streams = await original(buses);
+  const service = await buses.serve("svc", [
+    command("go", async (_, ctx) => {
+      await ctx.progress(50);
+      return "done";
+    }),
+  ]);
+  const job = await createClient({ bus: buses.client }).send("svc", "go");
+  strictEqual(await job.result({ timeoutMs: 4_000 }), "done");
+  await until(async () => (await toldIn(streams)).length === 2);
+  await service.stop();
+  const stopped = performance.now();
+  await until(async () => (await toldIn(streams)).length === 0);
+  // Nobody is there who would do it later.
+  ok(performance.now() - stopped < 900, `${performance.now() - stopped}`);
+});
+
+bothStreams("what is told of many commands is removed in a few requests", async (buses) => {
+  const streams = await original(buses);
+  const { admin } = streams;
+  await buses.serve("svc", [command("go", { concurrency: 100 }, () => 1)]);
+  const client = createClient({ bus: buses.client });
+  let most = 0, over = false;
+  const watched = (async () => {
+    while (!over) most = Math.max(most, (await admin.stream("COMMANDS"))!.messages);
+  })();
+  for (let round = 0; round < 20; round++) {
+    const jobs = await Promise.all(Array.from({ length: 200 }, () => client.send("svc", "go")));
+    for (const job of jobs) await job.result({ timeoutMs: 4_000 });
+  }
+  over = true;
+  await watched;
+  // Of 4,000, some hundreds at a time: at 10,000 commands would be deleted.
+  ok(most < 3_000, `${most}`);
+  await until(async () => (await admin.stream("COMMANDS"))!.messages === 0);
+});
+
+bothStreams(
+  "a service says that commands can be lost in a stream that deletes the oldest, and only there",
+  async (buses) => {
+    const { admin } = await original(buses);
+    const said = () =>
+      buses.logs.filter(({ level, message }) => level === "warn" && /can be lost/.test(message));
+    await buses.serve("svc", [command("go", () => 1), command("come", () => 1)]);
+    deepStrictEqual(said().map(({ message }) => message.includes("COMMANDS is somebody")), [true]);
+    await admin.updateStream({ ...(await admin.stream("COMMANDS"))!.config, discard: "new" });
+    await buses.serve("other", [command("go", () => 1)]);
+    strictEqual(said().length, 1);
+  },
+);
