@@ -1,6 +1,7 @@
 // The service: handlers served under one name, from start() to stop().
 
 import { assertKeys, show } from "../domain/check.ts";
+import { deferred } from "../domain/deferred.ts";
 import { ClosedError } from "../domain/error.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import type { Call, Handler, Typed } from "./context.ts";
@@ -121,7 +122,7 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
     this.#runtime = serving.runtime;
     this.#serving = serving;
     this.#ending = new Stopping(serving.runtime, name, serving.work);
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = deferred<void>();
     this.stopped = promise;
     this.#end = resolve;
   }

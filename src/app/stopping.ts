@@ -1,5 +1,6 @@
 // Stopping: what a service runs is finished and answered, within a time that can be cut short.
 
+import { deferred } from "../domain/deferred.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Work } from "./work.ts";
@@ -15,7 +16,7 @@ export class Stopping {
   readonly #service: string;
   readonly #runtime: Runtime;
   readonly #clock: Clock;
-  readonly #over = Promise.withResolvers<void>();
+  readonly #over = deferred<void>();
   #isOver = false;
   #end = Infinity;
   #timer: Timer | undefined;

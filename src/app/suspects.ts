@@ -1,6 +1,7 @@
 // Suspects: events that were delivered again and again without a word. Each begins by itself, after it is noted that it does.
 
 import { suspectSubject } from "../domain/dead_letter.ts";
+import { deferred } from "../domain/deferred.ts";
 import { AegisError } from "../domain/error.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { Delivery, StoredMessage } from "../ports/stream.ts";
@@ -34,7 +35,7 @@ export class Suspects {
   /** Waits for the turn of a suspect, and notes that it begins. @throws {AegisError} when that cannot be noted. */
   async enter({ sequence, storedAt }: Pick<Delivery, "sequence" | "storedAt">): Promise<Turn> {
     const before = this.#last;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = deferred<void>();
     this.#last = promise;
     await before;
     try {

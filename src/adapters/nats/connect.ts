@@ -7,6 +7,7 @@ import {
   nkeyAuthenticator,
   nkeys,
 } from "@nats-io/nats-core";
+import { deferred } from "../../domain/deferred.ts";
 import type { ResolvedConnectOptions } from "../../domain/options.ts";
 import { connectError, type Failure, failureOf } from "./connect_error.ts";
 
@@ -174,7 +175,7 @@ async function within(
   options: ConnectionOptions,
 ): Promise<NatsConnection> {
   const abort = new AbortController();
-  const { promise: over, reject } = Promise.withResolvers<never>();
+  const { promise: over, reject } = deferred<never>();
   const timer = setTimeout(() => {
     const error = new DOMException("no answer", "TimeoutError");
     reject(error);

@@ -2,6 +2,7 @@
 
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
+import { deferred } from "../../domain/deferred.ts";
 import { ClosedError, TimeoutError, UnavailableError } from "../../domain/error.ts";
 import type { Link } from "./messaging.ts";
 import { translateStreamError } from "./stream_error.ts";
@@ -47,7 +48,7 @@ export class StreamApi {
     const { isClosed, isConnected } = this.#link;
     if (isClosed()) throw closed(what);
     if (!isConnected()) throw away(what, false);
-    const ended = Promise.withResolvers<never>();
+    const ended = deferred<never>();
     // When there is an answer, nobody waits for it.
     ended.promise.catch(() => {});
     const end = (error: (what: string) => Error): void => ended.reject(error(what));

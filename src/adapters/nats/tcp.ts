@@ -10,6 +10,7 @@ import {
   setTransportFactory,
 } from "@nats-io/transport-node";
 import { nodeResolveHost, NodeTransport } from "@nats-io/transport-node/lib/node_transport.js";
+import { deferred } from "../../domain/deferred.ts";
 
 /** The constructor, which the declarations of nats-core call private. */
 type Constructor = new (options: ConnectionOptions) => NatsConnectionImpl;
@@ -133,7 +134,7 @@ class TcpTransport extends NodeTransport {
   }
 
   async #opened<S extends Socket>(socket: S, event: string): Promise<S> {
-    const { promise, resolve, reject } = Promise.withResolvers<S>();
+    const { promise, resolve, reject } = deferred<S>();
     const opened = () => resolve(socket);
     const closed = () => reject(this.#why());
     socket.on("error", (error) => this.#reason ??= error);
