@@ -34,6 +34,8 @@ const STEPS: readonly Step[] = [
   { name: "layers", command: ["deno", "run", "-A", "tools/check_layers.ts"] },
   { name: "exports", command: ["deno", "run", "-A", "tools/check_exports.ts"] },
   { name: "manifest", command: ["deno", "run", "-A", "tools/check_manifest.ts"] },
+  { name: "version", command: ["deno", "run", "-A", "tools/check_version.ts"] },
+  { name: "npm package", command: ["deno", "run", "-A", "tools/try_npm.ts"] },
   { name: "demo", command: [...DENO, "task", "demo"] },
   { name: "tests on Deno", command: [...DENO, "task", "test"], tests: true },
   // They wait more than they work: side by side they take little longer than one.

@@ -28,7 +28,15 @@ interface Source {
   readonly oldest: string;
   /** The version of the npm package to install when there is none. */
   readonly pinned: string;
+  /** Whether only the major version of `oldest` will do. */
+  readonly exactly?: boolean;
 }
+
+/** The versions of Node that the package is tried on: the oldest that it supports, and those that are maintained. */
+const NODES = { 20: "20.20.2", 22: "22.23.3", 24: "24.21.0" } as const;
+
+/** One of the major versions of Node that are tried. */
+export type NodeMajor = keyof typeof NODES;
 
 const CACHE = fileURLToPath(new URL("../.cache/runtimes/", import.meta.url));
 
@@ -51,6 +59,17 @@ export function findNode(): Promise<Runtime> {
 }
 
 /**
+ * A Node of this major version: `NODE_20_BIN`, `NODE_22_BIN` or `NODE_24_BIN`, else the PATH, else installed from npm.
+ *
+ * @throws {Error} when there is none and none can be installed; the message says what to do.
+ */
+export function findNodeOf(major: NodeMajor): Promise<Runtime> {
+  const oldest = `${major}.0.0`;
+  const variable = `NODE_${major}_BIN`;
+  return find({ name: "node", variable, oldest, pinned: NODES[major], exactly: true });
+}
+
+/**
  * Deno: the one that runs this program, else `DENO_BIN`, else the PATH, else installed from npm.
  *
  * @throws {Error} when there is none and none can be installed; the message says what to do.
@@ -62,19 +81,25 @@ export async function findDeno(): Promise<Runtime> {
 }
 
 async function find(source: Source): Promise<Runtime> {
-  const { name, variable, oldest, pinned } = source;
+  const { name, variable, oldest, pinned, exactly = false } = source;
+  const fits = ({ version }: Runtime) =>
+    !isOlder(version, oldest) && (!exactly || parseInt(version) === parseInt(oldest));
   const named = process.env[variable];
   if (named) {
     const runtime = await inspect(name, named);
-    if (runtime && !isOlder(runtime.version, oldest)) return runtime;
+    if (runtime && fits(runtime)) return runtime;
     const fault = runtime ? `${name} ${runtime.version}` : `not a ${name} that runs`;
-    throw new Error(`${variable} is "${named}", which is ${fault}; ${name} ${oldest} is needed`);
+    throw new Error(
+      `${variable} is "${named}", which is ${fault}; ${name} ${
+        exactly ? parseInt(oldest) : oldest
+      } is needed`,
+    );
   }
   const exe = process.platform === "win32" ? `${name}.exe` : name;
   for (const folder of (process.env["PATH"] ?? "").split(delimiter).filter(Boolean)) {
     const bin = join(folder, exe);
     const runtime = existsSync(bin) ? await inspect(name, bin) : undefined;
-    if (runtime && !isOlder(runtime.version, oldest)) return runtime;
+    if (runtime && fits(runtime)) return runtime;
   }
   const prefix = join(CACHE, `${name}-${pinned}`);
   const bin = join(prefix, "node_modules", ".bin", name);

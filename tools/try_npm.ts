@@ -1,0 +1,131 @@
+// Installs the built package into fresh projects and uses it there: Node 20 and 24, Bun, and a bundle of esbuild.
+
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+import { buildNpm, packNpm } from "./build_npm.ts";
+import type { PackageJson } from "./npm_manifest.ts";
+import { findBun, findNodeOf } from "./runtime.ts";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+const CONSUMER = join(ROOT, "tools", "npm_consumer");
+const WORKS = "the package works";
+
+/** The strictest that a program may ask for, and no types but its own and the package's. */
+const STRICT = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  skipLibCheck: false,
+  target: "ES2022",
+  module: "NodeNext",
+  types: [],
+  outDir: "built",
+};
+
+const run = promisify(execFile);
+
+async function command(cwd: string, bin: string, ...args: string[]): Promise<string> {
+  const shell = process.platform === "win32" && bin.endsWith(".cmd");
+  try {
+    return (await run(bin, args, { cwd, shell, timeout: 120_000 })).stdout;
+  } catch (error) {
+    const { stdout = "", stderr = "", message } = error as
+      & Error
+      & Record<"stdout" | "stderr", string>;
+    throw new Error(`${bin} ${args.join(" ")}: ${message}\n${stdout}${stderr}`);
+  }
+}
+
+/** A project of its own folder that has the program and nothing else. */
+async function project(base: string, name: string): Promise<string> {
+  const folder = join(base, name);
+  await mkdir(folder);
+  await cp(CONSUMER, folder, { recursive: true });
+  await writeFile(
+    join(folder, "package.json"),
+    JSON.stringify({ name, private: true, type: "module" }),
+  );
+  return folder;
+}
+
+async function works(folder: string, bin: string, file: string): Promise<void> {
+  const output = await command(folder, bin, file);
+  if (output.trim() !== WORKS) throw new Error(`${bin} ${file} prints: ${output}`);
+}
+
+/** Installed by npm: type-checked as strictly as can be, then run by the oldest Node and the newest. */
+async function inNode(folder: string, tarball: string, valibot: string): Promise<string[]> {
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
+  await command(folder, npm, "install", ...quiet, tarball, `valibot@${valibot}`);
+  const files = ["program.ts", "page.ts"];
+  await writeFile(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ compilerOptions: STRICT, files }),
+  );
+  const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+  await command(folder, process.execPath, "run", "-A", tsc);
+  const done = ["tsc"];
+  for (const { bin, version } of await Promise.all([findNodeOf(20), findNodeOf(24)])) {
+    await works(folder, bin, join("built", "program.js"));
+    done.push(`Node ${version}`);
+  }
+  return [...done, await bundled(folder)];
+}
+
+/** Bundled as for a browser, with nothing left to import: the bundle runs. */
+async function bundled(folder: string): Promise<string> {
+  const outfile = join(folder, "page.mjs");
+  const { metafile } = await build({
+    entryPoints: [join(folder, "page.ts")],
+    outfile,
+    bundle: true,
+    minify: true,
+    platform: "browser",
+    format: "esm",
+    target: "es2022",
+    metafile: true,
+    logLevel: "silent",
+  });
+  const [output] = Object.values(metafile.outputs);
+  if (output === undefined || output.imports.length > 0) {
+    throw new Error(`the bundle still imports ${output?.imports.map(({ path }) => path)}`);
+  }
+  const { greeting } = await import(pathToFileURL(outfile).href);
+  const { text } = await greeting("page");
+  if (text !== "Hello, page") throw new Error(`the bundle greets with ${text}`);
+  return `esbuild (${Math.round((await readFile(outfile)).length / 1000)} kB)`;
+}
+
+/** Installed by Bun, which runs the program as it is written. */
+async function inBun(folder: string, tarball: string, valibot: string): Promise<string[]> {
+  const { bin, version } = await findBun();
+  await command(folder, bin, "add", "--silent", tarball, `valibot@${valibot}`);
+  await works(folder, bin, "program.ts");
+  return [`Bun ${version}`];
+}
+
+async function main(): Promise<void> {
+  const manifest: PackageJson = await buildNpm();
+  const tarball = await packNpm();
+  const valibot = manifest.dependencies["valibot"] ?? "";
+  const base = await mkdtemp(join(tmpdir(), "aegis-npm-"));
+  try {
+    const done = await Promise.all([
+      inNode(await project(base, "node-project"), tarball, valibot),
+      inBun(await project(base, "bun-project"), tarball, valibot),
+    ]);
+    console.log(`${manifest.name} ${manifest.version} from npm: ${done.flat().join(", ")}`);
+  } finally {
+    await rm(base, { recursive: true, force: true });
+  }
+}
+
+await main();
+process.exit(0); // esbuild's own process would keep this one
