@@ -1,13 +1,12 @@
 // Builds the package as npm has it, in dist/npm: JavaScript and types for Node 20 and newer, and a package.json.
 
-import { execFile } from "node:child_process";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import type { Manifest } from "./check_manifest.ts";
-import { BUILT, packageJson } from "./npm_manifest.ts";
+import { execute, mustExecute } from "./execute.ts";
+import { BUILT, type PackageJson, packageJson } from "./npm_manifest.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
@@ -47,7 +46,7 @@ declare module "@nats-io/transport-deno";
 const REFERENCE = `/// <reference lib="esnext.disposable" />\n`;
 
 /** Builds the package anew and returns what its package.json says. */
-export async function buildNpm(): Promise<ReturnType<typeof packageJson>> {
+export async function buildNpm(): Promise<PackageJson> {
   const read = (file: string) => readFile(join(ROOT, file), "utf8");
   const jsr = JSON.parse(await read("jsr.json")) as Manifest;
   const entries = Object.values(jsr.exports ?? {});
@@ -65,14 +64,9 @@ export async function buildNpm(): Promise<ReturnType<typeof packageJson>> {
 }
 
 /** Packs what was built and returns the path of the tarball. */
-export async function packNpm(): Promise<string> {
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const { stdout } = await promisify(execFile)(npm, ["pack", "--json", "--loglevel=error"], {
-    cwd: OUT,
-    shell: process.platform === "win32",
-  });
-  const [packed] = JSON.parse(stdout) as { filename: string }[];
-  return join(OUT, packed!.filename);
+export async function packNpm({ name, version }: PackageJson): Promise<string> {
+  await mustExecute(["npm", "pack", "--loglevel=error"], { cwd: OUT });
+  return join(OUT, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
 }
 
 async function compile(entries: readonly string[], outDir: string): Promise<void> {
@@ -88,14 +82,15 @@ async function compile(entries: readonly string[], outDir: string): Promise<void
   );
   const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
   const run = "deno" in process.versions ? ["run", "-A", tsc] : [tsc];
-  try {
-    await promisify(execFile)(process.execPath, [...run, "-p", project, "--pretty", "false"], {
-      cwd: ROOT,
-    });
-  } catch (error) {
-    const { stdout = "", message } = error as Error & { stdout?: string };
-    throw new Error(`The source does not build for Node 20:\n${stdout.trim() || message}`);
-  }
+  const { code, output } = await execute([
+    process.execPath,
+    ...run,
+    "-p",
+    project,
+    "--pretty",
+    "false",
+  ]);
+  if (code !== 0) throw new Error(`The source does not build for Node 20:\n${output.trim()}`);
   await Promise.all([rm(ambient), rm(project)]);
 }
 
@@ -113,6 +108,6 @@ async function finishTypes(built: string, entries: readonly string[]): Promise<v
 }
 
 if (import.meta.main) {
-  const { name, version } = await buildNpm();
-  console.log(`${name} ${version}: ${await packNpm()}`);
+  const manifest = await buildNpm();
+  console.log(`${manifest.name} ${manifest.version}: ${await packNpm(manifest)}`);
 }

@@ -1,10 +1,10 @@
 // The gate: every check and every test, in turn. `--all` goes on after a failure; `--npx` runs the README's
 // commands as they stand there.
 
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { execute, type Outcome } from "./execute.ts";
 import { ENTRIES } from "./layers.ts";
 import { countTests } from "./test_counts.ts";
 
@@ -19,7 +19,6 @@ interface Step {
 }
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
-const STEP_LIMIT_MS = 600_000;
 const DENO = process.argv.includes("--npx") ? ["npx", "-y", "deno@2"] : ["deno"];
 const DOCUMENTS = [...ENTRIES, "src", "README.md"].filter((path) => existsSync(`${ROOT}${path}`));
 
@@ -45,39 +44,6 @@ const STEPS: readonly Step[] = [
   { name: "doc tests", command: ["deno", "test", "-A", "--doc", ...DOCUMENTS], tests: true },
   { name: "publish", command: ["deno", "publish", "--dry-run", "--allow-dirty"] },
 ];
-
-interface Outcome {
-  readonly code: number;
-  readonly output: string;
-}
-
-function execute([program = "", ...args]: readonly string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const child = spawn(program === "deno" ? process.execPath : program, args, {
-      cwd: ROOT,
-      env: { ...process.env, NO_COLOR: "1" },
-      stdio: ["ignore", "pipe", "pipe"],
-      shell: process.platform === "win32" && program === "npx",
-    });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => output += text);
-    }
-    const limit = setTimeout(() => {
-      output += `\nended after ${STEP_LIMIT_MS / 1000} s`;
-      child.kill("SIGKILL");
-    }, STEP_LIMIT_MS);
-    const done = (code: number) => {
-      clearTimeout(limit);
-      resolve({ code, output });
-    };
-    child.once("error", (error) => {
-      output += error.message;
-      done(1);
-    });
-    child.once("close", (code) => done(code ?? 1));
-  });
-}
 
 /** Runs the steps, up to the first that fails; the number of tests passed, and of tests or steps failed. */
 async function main(): Promise<{ passed: number; failed: number }> {

@@ -1,29 +1,76 @@
-// Runs the tests on one runtime: `run_tests.ts deno|bun|node [files…]`.
+// Runs the tests on one runtime: `run_tests.ts deno|bun|node|node22|node20 [files…]`.
 
 import { spawn } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { findBun, findDeno, findNode } from "./runtime.ts";
+import { buildNpm } from "./build_npm.ts";
+import { findBun, findDeno, findNode, findNodeOf, type Runtime } from "./runtime.ts";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** One test may take this long; Bun's own default of 5 s is short for a cluster. */
 const BUN_TIMEOUT_MS = 120_000;
 
-async function commandOf(runtime: string, files: string[]): Promise<[bin: string, args: string[]]> {
-  const chosen = (all: string) => files.length > 0 ? files : [all];
-  if (runtime === "deno") return [(await findDeno()).bin, ["test", "-A", ...chosen("test/")]];
-  if (runtime === "bun") {
-    return [(await findBun()).bin, ["test", "--timeout", `${BUN_TIMEOUT_MS}`, ...chosen("./test")]];
-  }
-  if (runtime === "node") {
-    return [(await findNode()).bin, ["--test", ...chosen("test/**/*_test.ts")]];
-  }
-  throw new RangeError(`The runtime is "${runtime}", allowed are deno, bun, node`);
+/** How the tests are started on one runtime. */
+export interface TestRun {
+  /** The runtime. */
+  readonly runtime: Runtime;
+  /** What it is called with. */
+  readonly args: readonly string[];
+  /** What its environment has beside that of this process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-const [runtime = "deno", ...files] = process.argv.slice(2);
-const [bin, args] = await commandOf(runtime, files);
-const child = spawn(bin, args, {
-  stdio: "inherit",
-  cwd: fileURLToPath(new URL("../", import.meta.url)),
-});
-child.once("exit", (code) => process.exit(code ?? 1));
+/** The runtimes that the tests run on. */
+export const TEST_RUNTIMES = ["deno", "bun", "node", "node22", "node20"] as const;
+
+/** How to run `files`, or all tests, on one of {@linkcode TEST_RUNTIMES}. */
+export async function testRun(name: string, files: readonly string[] = []): Promise<TestRun> {
+  const chosen = (all: string) => files.length > 0 ? files : [all];
+  const onNode = (runtime: Runtime) => ({
+    runtime,
+    args: ["--test", ...chosen("test/**/*_test.ts")],
+  });
+  switch (name) {
+    case "deno":
+      return { runtime: await findDeno(), args: ["test", "-A", ...chosen("test/")] };
+    case "bun": {
+      const args = ["test", "--timeout", `${BUN_TIMEOUT_MS}`, ...chosen("./test")];
+      return { runtime: await findBun(), args };
+    }
+    case "node":
+      return onNode(await findNode());
+    case "node22":
+      return onNode(await findNodeOf(22));
+    case "node20":
+      return await onNode20(files);
+  }
+  throw new RangeError(`The runtime is "${name}", allowed are ${TEST_RUNTIMES.join(", ")}`);
+}
+
+/** Node 20 strips no types and finds no files by a pattern; it tests the package that npm has. */
+async function onNode20(files: readonly string[]): Promise<TestRun> {
+  await buildNpm();
+  const found = await readdir(join(ROOT, "test"), { recursive: true });
+  const all = found.filter((file) => file.endsWith("_test.ts")).sort()
+    .map((file) => join("test", file));
+  return {
+    runtime: await findNodeOf(20),
+    args: ["--test", ...(files.length > 0 ? files : all)],
+    // What the tests start themselves is to read the same files.
+    env: { NODE_OPTIONS: `--import ${new URL("node20/register.mjs", import.meta.url).href}` },
+  };
+}
+
+if (import.meta.main) {
+  const [name = "deno", ...files] = process.argv.slice(2);
+  const { runtime, args, env } = await testRun(name, files);
+  const child = spawn(runtime.bin, args, {
+    stdio: "inherit",
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+  });
+  child.once("exit", (code) => process.exit(code ?? 1));
+}

@@ -1,15 +1,13 @@
 // Installs the built package into fresh projects and uses it there: Node 20 and 24, Bun, and a bundle of esbuild.
 
-import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { promisify } from "node:util";
 import { build } from "esbuild";
 import { buildNpm, packNpm } from "./build_npm.ts";
-import type { PackageJson } from "./npm_manifest.ts";
+import { mustExecute } from "./execute.ts";
 import { findBun, findNodeOf } from "./runtime.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -28,20 +26,6 @@ const STRICT = {
   outDir: "built",
 };
 
-const run = promisify(execFile);
-
-async function command(cwd: string, bin: string, ...args: string[]): Promise<string> {
-  const shell = process.platform === "win32" && bin.endsWith(".cmd");
-  try {
-    return (await run(bin, args, { cwd, shell, timeout: 120_000 })).stdout;
-  } catch (error) {
-    const { stdout = "", stderr = "", message } = error as
-      & Error
-      & Record<"stdout" | "stderr", string>;
-    throw new Error(`${bin} ${args.join(" ")}: ${message}\n${stdout}${stderr}`);
-  }
-}
-
 /** A project of its own folder that has the program and nothing else. */
 async function project(base: string, name: string): Promise<string> {
   const folder = join(base, name);
@@ -55,22 +39,21 @@ async function project(base: string, name: string): Promise<string> {
 }
 
 async function works(folder: string, bin: string, file: string): Promise<void> {
-  const output = await command(folder, bin, file);
-  if (output.trim() !== WORKS) throw new Error(`${bin} ${file} prints: ${output}`);
+  const output = await mustExecute([bin, file], { cwd: folder });
+  if (!output.split("\n").includes(WORKS)) throw new Error(`${bin} ${file} prints: ${output}`);
 }
 
 /** Installed by npm: type-checked as strictly as can be, then run by the oldest Node and the newest. */
 async function inNode(folder: string, tarball: string, valibot: string): Promise<string[]> {
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
   const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
-  await command(folder, npm, "install", ...quiet, tarball, `valibot@${valibot}`);
+  await mustExecute(["npm", "install", ...quiet, tarball, `valibot@${valibot}`], { cwd: folder });
   const files = ["program.ts", "page.ts"];
   await writeFile(
     join(folder, "tsconfig.json"),
     JSON.stringify({ compilerOptions: STRICT, files }),
   );
   const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-  await command(folder, process.execPath, "run", "-A", tsc);
+  await mustExecute(["deno", "run", "-A", tsc], { cwd: folder });
   const done = ["tsc"];
   for (const { bin, version } of await Promise.all([findNodeOf(20), findNodeOf(24)])) {
     await works(folder, bin, join("built", "program.js"));
@@ -106,14 +89,14 @@ async function bundled(folder: string): Promise<string> {
 /** Installed by Bun, which runs the program as it is written. */
 async function inBun(folder: string, tarball: string, valibot: string): Promise<string[]> {
   const { bin, version } = await findBun();
-  await command(folder, bin, "add", "--silent", tarball, `valibot@${valibot}`);
+  await mustExecute([bin, "add", "--silent", tarball, `valibot@${valibot}`], { cwd: folder });
   await works(folder, bin, "program.ts");
   return [`Bun ${version}`];
 }
 
 async function main(): Promise<void> {
-  const manifest: PackageJson = await buildNpm();
-  const tarball = await packNpm();
+  const manifest = await buildNpm();
+  const tarball = await packNpm(manifest);
   const valibot = manifest.dependencies["valibot"] ?? "";
   const base = await mkdtemp(join(tmpdir(), "aegis-npm-"));
   try {

@@ -29,6 +29,10 @@ test("a server that is not reached is told by its reason, on every runtime", () 
     [new errors.ConnectionError("connection refused"), "connection refused"],
     [coded("ENOTFOUND", "getaddrinfo ENOTFOUND a"), "the name is not known"],
     [coded("EAI_AGAIN"), "the name is not known"],
+    [
+      coded("EPERM", "getaddrinfo EPERM a"), // Deno's, without the permission
+      "this program may not look the name up; under Deno that takes --allow-net=NAME, without a port",
+    ],
     [new errors.TimeoutError(), "no answer in time"],
     [new DOMException("no answer", "TimeoutError"), "no answer in time"],
     [coded("ETIMEDOUT"), "no answer in time"],

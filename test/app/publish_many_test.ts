@@ -159,8 +159,9 @@ bothStreams("a signal ends it also while its source has nothing to give", async 
     await new Promise(() => {});
   }
   const { publishMany } = createClient({ bus: client });
-  const signal = AbortSignal.timeout(50);
-  await rejects(publishMany(idle(), { signal }), /timed out|timeout/i);
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new Error("enough")), 50); // AbortSignal.timeout() would let Node 20 end before
+  await rejects(publishMany(idle(), { signal: controller.signal }), /^Error: enough$/);
 });
 
 bothStreams("a source may give anything that can be waited for", async ({ client }) => {

@@ -88,6 +88,9 @@ function plainReason(
   { tls }: Pick<ResolvedConnectOptions, "tls">,
 ): string {
   if (/ECONNREFUSED|connection refused/.test(known)) return "connection refused";
+  if (/getaddrinfo EPERM/.test(known)) {
+    return "this program may not look the name up; under Deno that takes --allow-net=NAME, without a port";
+  }
   if (/ENOTFOUND|EAI_AGAIN|getaddrinfo/.test(known)) return "the name is not known";
   if (/TimeoutError|\btimeout\b|no answer|ETIMEDOUT/.test(known)) {
     return tls?.handshakeFirst

@@ -1,0 +1,35 @@
+// The source is taken from dist/npm, as the package has it; tests and tools are compiled as they are loaded.
+
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { transform } from "esbuild";
+
+const ROOT = new URL("../../", import.meta.url).href;
+const BUILT = `${ROOT}dist/npm/dist/`;
+const SOURCE = /^(src\/.+|mod|edge|deno|testing|msgpack)\.ts$/;
+
+/** The built file of one of the package's sources. */
+export async function resolve(specifier, context, next) {
+  const resolved = await next(specifier, context);
+  const path = resolved.url.startsWith(ROOT) ? resolved.url.slice(ROOT.length) : "";
+  return SOURCE.test(path)
+    ? { ...resolved, url: BUILT + path.replace(/ts$/, "js"), format: "module" }
+    : resolved;
+}
+
+/** The JavaScript of a test or a tool, for Node 20. */
+export async function load(url, context, next) {
+  if (!url.endsWith(".ts")) return await next(url, context);
+  const text = await readFile(fileURLToPath(url), "utf8");
+  const { code } = await transform(
+    text.replaceAll("Promise.withResolvers", "withResolversOfTests"),
+    {
+      loader: "ts",
+      format: "esm",
+      target: "node20",
+      sourcemap: "inline",
+      sourcefile: url,
+    },
+  );
+  return { format: "module", source: code, shortCircuit: true };
+}
