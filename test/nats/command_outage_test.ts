@@ -27,12 +27,16 @@ async function serve(bus: Bus, instanceId: string, handler: CommandHandler): Pro
 
 /** A server, a way to it that can be cut, and a bus on either. */
 async function cuttable() {
-  const stack = new AsyncDisposableStack();
-  const server = stack.use(await startNatsServer());
-  const way = stack.use(await wayTo(server));
-  const far = stack.use(await connect({ servers: way.url, logger }));
-  const near = stack.use(await connect({ servers: server.url, logger }));
-  return { server, way, far, near, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const opened: AsyncDisposable[] = [];
+  const use = <T extends AsyncDisposable>(one: T): T => (opened.unshift(one), one);
+  const server = use(await startNatsServer());
+  const way = use(await wayTo(server));
+  const far = use(await connect({ servers: way.url, logger }));
+  const near = use(await connect({ servers: server.url, logger }));
+  const dispose = async () => {
+    for (const one of opened) await one[Symbol.asyncDispose]();
+  };
+  return { server, way, far, near, [Symbol.asyncDispose]: dispose };
 }
 
 test("a handler whose worker is cut off is aborted before another instance begins", async () => {

@@ -17,7 +17,7 @@ export async function resolve(specifier, context, next) {
     : resolved;
 }
 
-/** The JavaScript of a test or a tool, for Node 20. */
+/** The JavaScript of a test or a tool. */
 export async function load(url, context, next) {
   if (!url.endsWith(".ts")) return await next(url, context);
   const text = await readFile(fileURLToPath(url), "utf8");

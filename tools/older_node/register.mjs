@@ -1,4 +1,5 @@
-// Lets Node 20, which strips no types, run the test files against the built package: `node --import` this file.
+// Lets Node 20, which strips no types, and Node 22, which knows no `await using`, run the test files against the built
+// package: `node --import` this file.
 
 import { register } from "node:module";
 
