@@ -10,6 +10,7 @@ const SCHEDULES: Version = [2, 12, 0];
 const MESSAGE_TTL: Version = [2, 11, 5];
 const EXCLUSIVE_WRITES: Version = [2, 10, 5];
 const CAREFUL_NAKS: Version = [2, 10, 14];
+const CAREFUL_PURGES: Version = [2, 9, 12];
 
 /** Whether the server has fast ingest. */
 export function hasFastIngest(connection: NatsConnection): boolean {
@@ -37,6 +38,14 @@ export function hasExclusiveWrites(connection: NatsConnection): boolean {
  */
 export function hasCarefulNaks(connection: NatsConnection): boolean {
   return isSince(connection, CAREFUL_NAKS);
+}
+
+/**
+ * Whether consumers go on where they are when something is purged. Those of older servers go on after what was purged, or after
+ * the last message of all where nothing is left of it, and deliver nothing of what they had still to deliver before that.
+ */
+export function hasCarefulPurges(connection: NatsConnection): boolean {
+  return isSince(connection, CAREFUL_PURGES);
 }
 
 function isSince({ info }: NatsConnection, since: Version): boolean {

@@ -11,6 +11,7 @@ import { followConfig, type Place } from "./follow_config.ts";
 import type { FollowParts } from "./follow_parts.ts";
 import type { NatsMessage } from "./message.ts";
 import type { Enlisted } from "./pull_parts.ts";
+import { Skips } from "./skips.ts";
 import { timeMs } from "./stream_read.ts";
 import type { Listener } from "./vigil.ts";
 
@@ -35,6 +36,7 @@ export class NatsFollow implements Follow, Enlisted, Listener {
   /** The sequence of the last message that was handed over. */
   #last = 0;
   readonly #catchUp: CatchUp;
+  #skips: Skips | undefined;
   #made = false;
   #done = false;
   /** Where the server was told last that all was taken. */
@@ -89,6 +91,7 @@ export class NatsFollow implements Follow, Enlisted, Listener {
     try {
       // Whoever follows is told what becomes of it after it has what it follows with.
       await undefined;
+      if (this.#done) return;
       this.#subscription = messaging.subscribe(inbox, {
         onMessage: (message) => this.#receive(message as NatsMessage),
         onError: (error) => this.#lose(error),
@@ -110,15 +113,28 @@ export class NatsFollow implements Follow, Enlisted, Listener {
 
   async #make({ streams, consumers }: JetStreamManager): Promise<ConsumerInfo> {
     let { from } = this.#options;
-    if (typeof from !== "string") {
-      // Newer servers would wait for it, and older ones begin with what comes next.
-      const { state } = await streams.info(this.#stream);
-      from = { sequence: Math.min(from.sequence, state.last_seq + 1) };
+    const skips = this.#parts.skips();
+    if (skips || typeof from !== "string") {
+      const { state: { last_seq: last } } = await streams.info(this.#stream);
+      // Newer servers would wait for one that is not yet there, and older ones begin with the next.
+      if (typeof from !== "string") from = { sequence: Math.min(from.sequence, last + 1) };
+      else if (from === "new") from = { sequence: last + 1 };
+      if (skips) this.#watchSkips(typeof from === "string" ? last : from.sequence - 1);
     }
-    return await consumers.add(
-      this.#stream,
-      followConfig(this.#place, { ...this.#options, from }),
-    );
+    const config = followConfig(this.#place, { ...this.#options, from });
+    return await consumers.add(this.#stream, config);
+  }
+
+  #watchSkips(after: number): void {
+    const { reader } = this.#parts;
+    const { filter, from } = this.#options;
+    this.#skips = new Skips({
+      next: (sequence) => reader.read(this.#stream, sequence, filter),
+      last: from === "lastPerSubject" ? (subject) => reader.last(this.#stream, subject) : undefined,
+      onSkipped: () =>
+        this.#lose(this.#gap("the server has skipped messages when others were purged")),
+      onUnknown: (error) => this.#lose(error),
+    }, after);
   }
 
   #receive(message: NatsMessage): void {
@@ -145,11 +161,14 @@ export class NatsFollow implements Follow, Enlisted, Listener {
     this.#last = fields.sequence;
     this.#tell(() => this.#options.onMessage(new FollowedMessage(message, fields)));
     this.#catchUp.reach(fields.sequence);
+    this.#skips?.came(fields.sequence);
   }
 
   /** The server has made so many deliveries, and there is none to be made up to a sequence of the stream. */
   #stand(count: number, sequence: number): void {
-    if (this.#count === count) this.#catchUp.reach(sequence);
+    if (this.#count !== count) return;
+    this.#catchUp.reach(sequence);
+    this.#skips?.reached(sequence);
   }
 
   /** The server says that it is there, or asks whether all that it has sent was taken. */
@@ -199,6 +218,7 @@ export class NatsFollow implements Follow, Enlisted, Listener {
     this.#done = true;
     this.#parts.enlisted.delete(this);
     this.#parts.vigil.remove(this);
+    this.#skips?.end();
     void this.#subscription?.drain(0);
     if (this.#made) this.#remove();
     return true;

@@ -13,6 +13,8 @@ export interface FollowParts {
   readonly api: StreamApi;
   readonly ask: Ask;
   readonly reader: StreamReader;
+  /** Whether consumers may skip what they have still to deliver, for what is purged after it. */
+  readonly skips: () => boolean;
   /** Those who are told when the bus goes. */
   readonly enlisted: Set<Enlisted>;
   readonly vigil: Vigil;

@@ -4,7 +4,13 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import type { Messaging } from "../../ports/messaging.ts";
 import type { Streams, StreamStore } from "../../ports/stream.ts";
 import { Ask } from "./ask.ts";
-import { hasCarefulNaks, hasExclusiveWrites, hasFastIngest, hasSchedules } from "./capabilities.ts";
+import {
+  hasCarefulNaks,
+  hasCarefulPurges,
+  hasExclusiveWrites,
+  hasFastIngest,
+  hasSchedules,
+} from "./capabilities.ts";
 import { SILENCE_MS } from "./follow_config.ts";
 import type { Link } from "./messaging.ts";
 import { NatsPull } from "./pull.ts";
@@ -77,6 +83,7 @@ export function createNatsStreams(
     api,
     ask,
     reader,
+    skips: () => !hasCarefulPurges(connection),
     enlisted,
     vigil: new Vigil(SILENCE_MS),
     place() {
