@@ -17,11 +17,15 @@ export type Heard =
   | { readonly kind: "result"; readonly result: unknown }
   | { readonly kind: "ended" };
 
-/** Tells `onHeard` what is told of the commands whose tokens fit `tokens`, with their tokens. */
+/**
+ * Tells `onHeard` what is told of the commands whose tokens fit `tokens`, with their tokens. `onDeaf` is called where the
+ * server does not let it be heard.
+ */
 export function hear(
   runtime: Runtime,
   tokens: string,
   onHeard: (token: string, heard: Heard) => void,
+  onDeaf: () => void,
 ): Subscription[] {
   const { messaging } = runtime.transport;
   const on = (
@@ -34,10 +38,12 @@ export function hear(
         const heard = read(runtime, message);
         if (heard !== undefined) onHeard(message.subject.slice(before), heard);
       },
-      onError: (error) =>
+      onError: (error) => {
         runtime.logger.warn("Commands cannot be followed: their records are looked at instead", {
           error,
-        }),
+        });
+        onDeaf();
+      },
     });
   };
   return [on(progressSubject, progressIn), on(callbackSubject, resultIn)];

@@ -18,6 +18,8 @@ import type { Runtime } from "./runtime.ts";
 const MAX_UNOBSERVED = 100_000;
 /** How often the records of commands are read whose end is waited for, in milliseconds: what is told once may be lost. */
 const LOOK_MS = 30_000;
+/** The same where nothing is told, since the server does not let this process hear it. */
+const DEAF_LOOK_MS = 1_000;
 /** How soon a record is read again that could not be, in milliseconds. */
 const AGAIN_MS = 1_000;
 /** No connection. */
@@ -34,6 +36,7 @@ export class CommandTracker {
   readonly #idle = new Set<Tracked>();
   #sent = 0;
   #listening = false;
+  #lookMs = LOOK_MS;
   #timer: Timer | undefined;
   readonly #asking = new Set<Timer>();
   /** Which connection it is: what was told between two of them nobody has heard. */
@@ -131,10 +134,11 @@ export class CommandTracker {
   #listen(): void {
     if (this.#listening) return;
     this.#listening = true;
-    hear(this.#runtime, `${this.#prefix}.*`, (token, heard) => {
+    const onHeard = (token: string, heard: Heard): void => {
       const tracked = this.#tracked.get(token);
       if (tracked !== undefined) this.#hear(tracked, heard);
-    });
+    };
+    hear(this.#runtime, `${this.#prefix}.*`, onHeard, () => this.#deaf());
   }
 
   #follow(tracked: Tracked): void {
@@ -146,6 +150,7 @@ export class CommandTracker {
         this.#runtime,
         tracked.token,
         (_token, heard) => this.#hear(tracked, heard),
+        () => this.#deaf(),
       );
       void this.#lookWhenHeard(tracked);
     } else if (tracked.epoch !== this.#epoch) void this.#look(tracked);
@@ -161,6 +166,14 @@ export class CommandTracker {
     }
     for (const subscription of tracked.subscriptions) void subscription.drain().catch(() => {});
     tracked.subscriptions = [];
+  }
+
+  /** Whoever hears nothing looks the oftener. */
+  #deaf(): void {
+    this.#lookMs = DEAF_LOOK_MS;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#observed.size > 0) this.#arm();
   }
 
   #hear(tracked: Tracked, heard: Heard): void {
@@ -233,7 +246,7 @@ export class CommandTracker {
 
   #arm(): void {
     if (this.#timer !== undefined) return;
-    this.#timer = this.#runtime.clock.setTimer(LOOK_MS, () => {
+    this.#timer = this.#runtime.clock.setTimer(this.#lookMs, () => {
       this.#timer = undefined;
       for (const tracked of this.#observed) void this.#look(tracked);
       if (this.#observed.size > 0) this.#arm();
