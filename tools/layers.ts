@@ -155,6 +155,7 @@ const COMPOSITION: readonly string[] = [
 const GLOBALS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "src/domain/command.ts": { Date: "it reads the time that a message gives, and asks for none" },
   "src/domain/deliver_from.ts": { Date: "it reads times that programs give, and asks for none" },
+  "src/domain/instance.ts": { Date: "it reads the times that a record gives, and asks for none" },
   "src/testing/manual_clock.ts": { Date: "it is a clock, and writes its own time as ISO 8601" },
 };
 

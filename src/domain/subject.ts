@@ -5,7 +5,7 @@ import { show } from "./check.ts";
 /** Three names make a subject, and a server hangs up on whom it hears too long a subject from. */
 const MAX_NAME = 128;
 /** More than a name, since the id that an instance has by default begins with its service's name. */
-const MAX_ID = 192;
+export const MAX_ID: number = 192;
 const NAME = new RegExp(`^[a-zA-Z][a-zA-Z0-9_-]{0,${MAX_NAME - 1}}$`);
 const TOKEN = new RegExp(`^[a-zA-Z0-9_-]{1,${MAX_ID}}$`);
 const RESERVED = ["progress", "callback", "cancel"];
