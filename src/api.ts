@@ -91,6 +91,9 @@ export type {
   ServiceStatus,
   StopOptions,
 } from "./app/service_options.ts";
+export type { HealthProblem, HealthReport, MetricsReport } from "./app/built_in.ts";
+export type { RegistryHealth } from "./app/registry.ts";
+export type { RegistryOptions } from "./app/registry_options.ts";
 export { createClient } from "./app/client.ts";
 export type { Client, ClientOptions } from "./app/client.ts";
 export type {

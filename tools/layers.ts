@@ -57,6 +57,7 @@ const SHARED: Readonly<Record<string, string>> = {
   "pause.ts": "waiting for a while, whoever waits",
   "resources.ts": "streams and consumers made to order, of events as of commands",
   "runtime.ts": "the ports of one bus, handed to whoever needs them",
+  "served.ts": "what an instance serves, as its record and the tools of NATS tell",
   "source.ts": "deliveries of one consumer, of events as of commands",
   "spans.ts": "the names and attributes of spans, which must agree",
   "storing.ts": "storing over outages, whatever is stored",
@@ -135,15 +136,18 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "command_worker.ts",
     "run_command.ts",
   ],
-  registry: ["registry.ts"],
+  registry: ["registry.ts", "registry_notices.ts", "registry_options.ts", "registry_record.ts"],
+  srv: ["srv.ts"],
   discovery: ["discovery.ts"],
   election: ["election.ts"],
 };
 
 /** The files that put capabilities together. */
 const COMPOSITION: readonly string[] = [
+  "built_in.ts",
   "bus.ts",
   "client.ts",
+  "presence.ts",
   "service.ts",
   "service_options.ts",
   "serving.ts",

@@ -2,6 +2,7 @@
 
 import { show } from "../domain/check.ts";
 import type { BusStatus, ServerInfo, TransportKind } from "../ports/transport.ts";
+import type { Kv } from "../ports/kv.ts";
 import type { ReadableMetrics } from "../ports/metrics.ts";
 import { Caller } from "./caller.ts";
 import { CommandRecords } from "./command_records.ts";
@@ -11,6 +12,7 @@ import { BusStreams } from "./bus_streams.ts";
 import { Listening } from "./listening.ts";
 import { Parking } from "./parking.ts";
 import { Publisher } from "./publisher.ts";
+import { RegistryNotices } from "./registry_notices.ts";
 import { Routes } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -73,6 +75,10 @@ export interface BusParts {
   readonly commandSender: CommandSender;
   /** What follows commands on it. */
   readonly tracker: CommandTracker;
+  /** What sends the notices of its instances. */
+  readonly notices: RegistryNotices;
+  /** Opens the bucket of the registry. */
+  readonly openRegistry: (() => Promise<Kv>) | undefined;
 }
 
 /** How long a health check waits for the server, in milliseconds. */
@@ -146,6 +152,8 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     publisher: new Publisher(runtime, busStreams),
     records,
     tracker,
+    notices: new RegistryNotices(runtime),
+    openRegistry: undefined,
     commandSender: new CommandSender(runtime, busStreams, parking, tracker, records),
   });
   return bus;

@@ -50,7 +50,10 @@ export class Intake {
         messaging.subscribe(rpcSubject(service, method.name), {
           queue: rpcQueue(service),
           onMessage: (message) => onRequest(method, message),
-          onError,
+          onError: method.builtIn
+            // It serves without: that nobody can ask how it is does no harm to its callers.
+            ? (error) => logger.warn(`${service} cannot be asked for its ${method.name}`, { error })
+            : onError,
         }),
       );
     }

@@ -17,6 +17,11 @@ const LATE_MS = 20;
 /** For how long after it stood still what is heard may have lain about, in milliseconds. */
 const SUSPECT_MS = 50;
 
+/** By how much the process was late at most, in milliseconds; whoever reads it sets it back. */
+export interface LateMeter {
+  lateMs: number;
+}
+
 /**
  * Notes when this process listens, and tells the age of what arrives after it did not. One for all services of a bus:
  * the timer that it needs runs while one of them is up.
@@ -34,6 +39,7 @@ export class Listening {
   #dueAt = 0;
   #timer: Timer | undefined;
   #isBusy = false;
+  readonly #meters = new Set<LateMeter>();
   /** When it listened last before it stood still, and when the timer was due that showed it. */
   #stoodSince = 0;
   #stoodDueAt = 0;
@@ -56,6 +62,12 @@ export class Listening {
     if (--this.#services > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  /** Keeps a meter up to date, until what it returns is called. */
+  watch(meter: LateMeter): () => void {
+    this.#meters.add(meter);
+    return () => this.#meters.delete(meter);
   }
 
   /** How long before `now`, the moment at which it is heard, a request arrived, in milliseconds. */
@@ -95,6 +107,7 @@ export class Listening {
     // A bus that was closed under a service must not keep the process.
     if (transport.status === "closed") return;
     const now = clock.monotonic();
+    for (const meter of this.#meters) meter.lateMs = Math.max(meter.lateMs, now - this.#dueAt);
     this.#look(now);
     this.#set(now - this.#heardAt < BUSY_FOR_MS, now);
   }

@@ -1,5 +1,6 @@
 // Methods: handlers as they are served, each with its limits and measures.
 
+import { CallStats } from "../domain/call_stats.ts";
 import { ValidationError } from "../domain/error.ts";
 import { readRequest, type RpcRequest } from "../domain/message.ts";
 import { OwnRequests } from "../domain/own_message.ts";
@@ -15,22 +16,32 @@ export interface Method {
   readonly name: string;
   readonly service: string;
   readonly handler: RpcHandler;
+  /** Whether every service answers it: then no limit and no middleware of the program stands before it. */
+  readonly builtIn: boolean;
   readonly limiter: Limiter | undefined;
   readonly timeoutMs: number;
   readonly measures: Measures;
+  readonly stats: CallStats;
   readonly own: OwnRequests;
 }
 
 /** A handler, ready to be served. */
-export function createMethod(runtime: Runtime, service: string, handler: RpcHandler): Method {
+export function createMethod(
+  runtime: Runtime,
+  service: string,
+  handler: RpcHandler,
+  builtIn: boolean,
+): Method {
   const { concurrency = Infinity, timeoutMs = Infinity } = handler.options;
   return {
     name: handler.method,
     service,
     handler,
+    builtIn,
     limiter: limiterOf(concurrency),
     timeoutMs,
     measures: new Measures(runtime, "server", { service, method: handler.method }),
+    stats: new CallStats(),
     own: new OwnRequests(handler.method),
   };
 }

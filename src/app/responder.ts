@@ -1,5 +1,6 @@
 // The responder: requests in, answers out, for the methods of one service instance.
 
+import type { CallStats } from "../domain/call_stats.ts";
 import { type AegisError, ValidationError } from "../domain/error.ts";
 import type { RpcRequest } from "../domain/message.ts";
 import { isThenable } from "../domain/thenable.ts";
@@ -33,6 +34,8 @@ export interface ResponderOptions {
   readonly service: string;
   readonly instanceId: string;
   readonly handlers: readonly RpcHandler[];
+  /** What every service answers. */
+  readonly builtIn: readonly RpcHandler[];
   readonly middleware: readonly ServerMiddleware[];
   readonly concurrency: number;
   readonly listening: Listening;
@@ -70,14 +73,20 @@ export class Responder implements Work {
     this.#responses = new Responses(runtime, options.service, this.#replies);
     this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
     this.#shared = limiterOf(options.concurrency);
-    for (const handler of options.handlers) {
-      this.#methods.set(handler.method, createMethod(runtime, options.service, handler));
-    }
+    const add = (handler: RpcHandler, builtIn: boolean) =>
+      this.#methods.set(handler.method, createMethod(runtime, options.service, handler, builtIn));
+    for (const handler of options.handlers) add(handler, false);
+    for (const handler of options.builtIn) add(handler, true);
   }
 
   /** How many calls have arrived and not ended. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** The statistics of a method that it serves. */
+  statsOf(method: string): CallStats {
+    return this.#methods.get(method)!.stats;
   }
 
   /** How many answers wait for the bus. */
@@ -160,6 +169,7 @@ export class Responder implements Work {
     } catch (error) {
       this.#responses.refuse(message, error);
       method.measures.failed("INVALID_REQUEST", 0);
+      method.stats.failed(0, "INVALID_REQUEST", error);
       return;
     }
     const budget = Math.min(request.timeoutMs, method.timeoutMs) -
@@ -184,7 +194,7 @@ export class Responder implements Work {
   execute(invocation: Invocation): void {
     const shared = this.#shared;
     invocation.holdsTurn = true;
-    if (shared === undefined) return this.#run(invocation);
+    if (shared === undefined || invocation.method.builtIn) return this.#run(invocation);
     const entered = shared.enter({
       get ended() {
         return invocation.ended;
@@ -202,7 +212,8 @@ export class Responder implements Work {
     invocation.begun = true;
     let result: unknown;
     try {
-      result = runHandler(this.runtime, invocation, this.#options.middleware);
+      const { middleware } = this.#options;
+      result = runHandler(this.runtime, invocation, invocation.method.builtIn ? [] : middleware);
     } catch (error) {
       this.#failed(invocation, error);
       return;
@@ -221,7 +232,7 @@ export class Responder implements Work {
 
   #done(invocation: Invocation, error: unknown, result: unknown): void {
     this.#finish(invocation, error, result);
-    this.#shared?.leave();
+    if (!invocation.method.builtIn) this.#shared?.leave();
     this.#leave(invocation);
   }
 
@@ -234,8 +245,13 @@ export class Responder implements Work {
     try {
       const code = this.#responses.answer(invocation, error, result);
       const took = this.runtime.clock.monotonic() - startedAt;
-      if (code === undefined) method.measures.succeeded(took);
-      else method.measures.failed(code, took);
+      if (code === undefined) {
+        method.measures.succeeded(took);
+        method.stats.succeeded(took);
+      } else {
+        method.measures.failed(code, took);
+        method.stats.failed(took, code, error);
+      }
     } catch (fault) {
       // Whatever is wrong with an answer, its turn is for those that wait, and stop() does not wait for it.
       this.runtime.logger.error(`${this.service} could not end a call`, { error: fault });

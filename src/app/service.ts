@@ -44,13 +44,14 @@ export interface Service<Handlers extends readonly Handler[] = readonly Handler[
   /** Sends commands, under this service's name. */
   readonly send: Send;
   /**
-   * Starts it; resolves when every handler is live on the server. All or nothing: when it fails, nothing stays live.
+   * Starts it; resolves when every handler is live on the server and its record is in the registry. All or nothing: when it
+   * fails, nothing stays live.
    *
    * @throws {ClosedError} when it was stopped before.
    */
   start(): Promise<void>;
   /**
-   * Stops it without losing a call or an event: takes no more, hands back what waits for its turn, which goes to another
+   * Stops it without losing a call or an event: leaves the registry, takes no more, hands back what waits for its turn, which goes to another
    * instance, finishes what runs, and aborts what runs longer than `graceMs`. Answers and acknowledgements that wait for
    * the bus to come back go out before, if it does within that time. Hooks have the same time, and half a second at least. Calling it again
    * waits for the same stop; `stop({ graceMs: 0 })` cuts that short.
@@ -83,7 +84,7 @@ export function createService<const Handlers extends readonly Handler[]>(
 ): Service<Handlers> {
   assertServiceName(name);
   checkServiceOptions(name, options);
-  const serving = new Serving(name, options);
+  const serving: Serving = new Serving(name, options, () => service);
   const service = new ServiceInstance(name, options, serving);
   registerService(service, { name, options, instanceId: serving.instanceId });
   return service;
@@ -172,6 +173,7 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
       error: this.#error ?? taken.find(({ ok }) => !ok)?.error,
       events,
       commands,
+      registry: this.#serving.presence.health(),
       bus,
     };
   }
@@ -187,11 +189,11 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
     try {
       await this.#started(hooks?.onStart?.());
       await this.#started(this.#serve());
-      if (this.#error !== undefined) throw this.#error;
       this.#startedAt = clock.monotonic();
       await this.#started(hooks?.onStarted?.());
     } catch (error) {
       this.#status = "failed";
+      await this.#leave();
       await this.#ending.close().catch((cause) =>
         logger.warn(`${this.name} could not take down its handlers`, { error: cause })
       );
@@ -220,6 +222,8 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
   async #serve(): Promise<void> {
     try {
       await this.#serving.open((error) => this.#refused(error));
+      if (this.#error !== undefined) throw this.#error;
+      await this.#serving.presence.register();
     } catch (error) {
       throw startError(this.name, error);
     }
@@ -242,6 +246,7 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
       instance: this.instanceId,
       inFlight: this.#serving.work.inFlight,
     });
+    await this.#leave();
     await this.#hook("onStop").catch((error) =>
       logger.error(`The onStop hook of ${this.name} failed`, { error })
     );
@@ -249,6 +254,11 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
     this.#status = "stopped";
     logger.info(`${this.name} has stopped`, { instance: this.instanceId });
     await this.#hook("onStopped");
+  }
+
+  /** Is seen no more, as the first step of a stop: nobody who looks for an instance finds this one any more. */
+  async #leave(): Promise<void> {
+    await this.#ending.within(this.#serving.presence.leave(), LEAST_MS);
   }
 
   async #hook(name: "onStop" | "onStopped"): Promise<void> {

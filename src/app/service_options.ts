@@ -9,6 +9,8 @@ import { queueConsumers } from "./command_plan.ts";
 import type { Handler } from "./context.ts";
 import { handlerIdOf } from "./subscription_plan.ts";
 import type { CommandHealth } from "./command_serving.ts";
+import type { RegistryHealth } from "./registry.ts";
+import { assertMetadata, type RegistryOptions, registrySettings } from "./registry_options.ts";
 import type { EventHealth } from "./subscribers.ts";
 
 /** Where a service stands. */
@@ -45,8 +47,20 @@ export interface ServiceOptions<Handlers extends readonly Handler[] = readonly H
   readonly version?: string;
   /** The name of this instance, one subject token. @default {the service's name and random digits} */
   readonly instanceId?: string;
-  /** Anything that others may want to know of this instance. @default {{}} */
+  /**
+   * Anything that others may want to know of this instance, as its record in the registry tells it: what has a JSON form of
+   * at most 32 KiB, without the keys `start_time` and `aegis`.
+   *
+   * @default {{}}
+   */
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /**
+   * How the instance is kept in the registry, where others discover it; `false` for not at all. Without JetStream, or
+   * permission for the bucket `service_registry`, it warns and serves all the same.
+   *
+   * @default {{ ttlMs: 15000, heartbeatIntervalMs: 5000 }}
+   */
+  readonly registry?: RegistryOptions | false;
   /** What runs as it starts and stops. */
   readonly hooks?: ServiceHooks;
   /** What runs around each call, the first outermost. @default {[]} */
@@ -90,6 +104,8 @@ export interface ServiceHealth {
   readonly events: readonly EventHealth[];
   /** How the handlers of commands are doing, likewise. */
   readonly commands: readonly CommandHealth[];
+  /** How its record in the registry is doing, which `ok` does not depend on; undefined where that is off. */
+  readonly registry: RegistryHealth | undefined;
   /** How the bus is doing. */
   readonly bus: BusHealth;
 }
@@ -100,11 +116,14 @@ const OPTIONS = [
   "version",
   "instanceId",
   "metadata",
+  "registry",
   "hooks",
   "middleware",
   "concurrency",
   "ageingMs",
 ];
+/** What others read in the registry. */
+const MAX_VERSION = 256;
 const HOOKS = ["onStart", "onStarted", "onStop", "onStopped"];
 
 /** What was asked for when a service was created. */
@@ -150,17 +169,16 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
   if (instanceId !== undefined) assertInstanceId(instanceId);
   if (concurrency !== undefined) assertConcurrency(concurrency, `option "concurrency" ${where}`);
   if (options.ageingMs !== undefined) assertTimeout(options.ageingMs, `option "ageingMs" ${where}`);
-  if (version !== undefined && typeof version !== "string") {
+  if (version !== undefined && !isVersion(version)) {
     throw new TypeError(
-      `Cannot use ${show(version)} as option "version" ${where}: it must be a string`,
+      `Cannot use ${
+        show(version)
+      } as option "version" ${where}: it must be a string of at most ${MAX_VERSION} characters`,
     );
   }
   if (hooks !== undefined) assertHooks(hooks, where);
-  if (metadata !== undefined && !isRecord(metadata)) {
-    throw new TypeError(
-      `Cannot use ${show(metadata)} as option "metadata" ${where}: it must be an object`,
-    );
-  }
+  if (metadata !== undefined) assertMetadata(metadata, where);
+  registrySettings(options.registry, where);
   if (options.middleware !== undefined) assertMiddleware(options.middleware, where);
   if (!Array.isArray(handlers)) {
     throw new TypeError(
@@ -169,6 +187,10 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
   }
   const seen = new Set<string>();
   for (const handler of handlers as readonly Handler[]) assertHandler(handler, name, seen);
+}
+
+function isVersion(version: unknown): boolean {
+  return typeof version === "string" && version.length <= MAX_VERSION;
 }
 
 function assertHandler(handler: Handler, service: string, seen: Set<string>): void {

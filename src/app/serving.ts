@@ -1,12 +1,14 @@
 // Serving: everything that one instance of a service serves, made and opened together.
 
 import { AGEING_MS } from "../domain/command_queues.ts";
+import { builtInHandlers, type Reporter } from "./built_in.ts";
 import { partsOf } from "./bus.ts";
 import { type Client, clientOf, outboundFrom } from "./client.ts";
 import type { CommandHandler } from "./command.ts";
 import { type CommandHealth, CommandServing } from "./command_serving.ts";
 import type { Handler } from "./context.ts";
 import type { EventHandler } from "./on.ts";
+import { Presence } from "./presence.ts";
 import { Responder } from "./responder.ts";
 import type { RpcHandler } from "./rpc.ts";
 import type { Runtime } from "./runtime.ts";
@@ -22,16 +24,22 @@ export class Serving {
   readonly client: Client;
   /** What stop() waits for. */
   readonly work: Work;
+  /** How others see it. */
+  readonly presence: Presence;
   readonly #responder: Responder;
   readonly #subscribers: Subscribers;
   readonly #commands: CommandServing;
+  #isRefused = false;
 
-  constructor(service: string, options: ServiceOptions<readonly Handler[]>) {
+  /** `reporter` gives the service, as it answers how it is. */
+  constructor(
+    service: string,
+    options: ServiceOptions<readonly Handler[]>,
+    reporter: () => Reporter,
+  ) {
     const { bus, version = "0.0.0", middleware = [], concurrency = Infinity } = options;
-    const { runtime, caller, listening, busStreams, records } = partsOf(
-      bus,
-      `service "${service}"`,
-    );
+    const parts = partsOf(bus, `service "${service}"`);
+    const { runtime, caller, listening, busStreams, records } = parts;
     this.runtime = runtime;
     this.instanceId = options.instanceId ?? `${service}-${runtime.random.spanId()}`;
     const { instanceId } = this;
@@ -43,6 +51,7 @@ export class Serving {
       service,
       instanceId,
       handlers: options.handlers.filter((handler): handler is RpcHandler => handler.kind === "rpc"),
+      builtIn: builtInHandlers(options.handlers, reporter, bus.metrics),
       middleware,
       concurrency,
       listening,
@@ -71,6 +80,16 @@ export class Serving {
       ageingMs: options.ageingMs ?? AGEING_MS,
     });
     this.work = together([this.#responder, this.#subscribers.work, this.#commands.work]);
+    this.presence = new Presence({
+      bus: parts,
+      service,
+      instanceId,
+      options,
+      statsOf: (method) => this.#responder.statsOf(method),
+      inFlight: () => this.work.inFlight,
+      isReady: () =>
+        !this.#isRefused && [...this.eventHealth(), ...this.commandHealth()].every(({ ok }) => ok),
+    });
   }
 
   /** Resolves when every handler is live on the server. `onError` is told what the server refuses, then or later. */
@@ -78,7 +97,11 @@ export class Serving {
     // First what may not be as it must be: nothing has been taken yet.
     await this.#subscribers.prepare();
     await this.#commands.prepare();
-    this.#responder.open(onError);
+    this.#responder.open((error) => {
+      this.#isRefused = true;
+      onError(error);
+    });
+    this.presence.answer();
     await this.runtime.transport.messaging.flush();
     this.#subscribers.open();
     this.#commands.open();
