@@ -64,7 +64,7 @@ export function registrySettings(options: unknown, where: string): RegistrySetti
       } milliseconds, half of "registry.ttlMs"`,
     );
   }
-  return { ttlMs, heartbeatIntervalMs };
+  return { ttlMs: Math.ceil(ttlMs), heartbeatIntervalMs };
 }
 
 /** Checks what a program tells of its instance. @throws {TypeError | RangeError} when the registry cannot keep it. */

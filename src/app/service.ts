@@ -193,10 +193,11 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
       await this.#started(hooks?.onStarted?.());
     } catch (error) {
       this.#status = "failed";
-      await this.#leave();
+      const left = this.#ending.within(this.#serving.presence.leave(), LEAST_MS);
       await this.#ending.close().catch((cause) =>
         logger.warn(`${this.name} could not take down its handlers`, { error: cause })
       );
+      await left;
       this.#over();
       throw error;
     }
@@ -246,19 +247,16 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
       instance: this.instanceId,
       inFlight: this.#serving.work.inFlight,
     });
-    await this.#leave();
+    // First nobody finds it any more; a stop in a hurry takes that along with the rest.
+    const left = this.#serving.presence.leave();
+    await this.#ending.within(left);
     await this.#hook("onStop").catch((error) =>
       logger.error(`The onStop hook of ${this.name} failed`, { error })
     );
-    await this.#ending.run();
+    await Promise.all([this.#ending.run(), this.#ending.within(left, LEAST_MS)]);
     this.#status = "stopped";
     logger.info(`${this.name} has stopped`, { instance: this.instanceId });
     await this.#hook("onStopped");
-  }
-
-  /** Is seen no more, as the first step of a stop: nobody who looks for an instance finds this one any more. */
-  async #leave(): Promise<void> {
-    await this.#ending.within(this.#serving.presence.leave(), LEAST_MS);
   }
 
   async #hook(name: "onStop" | "onStopped"): Promise<void> {
