@@ -161,3 +161,26 @@ test("a request that comes after the last service has stopped sets no timer", ()
   age(0);
   strictEqual(isSet(), false);
 });
+
+test("a meter shows by how much the process was late at most since it was read, until it is taken off", () => {
+  const { listening, live, stand, fire } = listener();
+  const meter = { lateMs: 0 };
+  const takeOff = listening.watch(meter);
+  listening.start();
+  live(1_000);
+  strictEqual(meter.lateMs, 0);
+  for (const ms of [150, 400, 250]) {
+    live(1_000);
+    stand(ms);
+    fire();
+  }
+  // The timer was due up to 100 ms after it was set.
+  ok(meter.lateMs >= 300 && meter.lateMs <= 400, `${meter.lateMs}`);
+  meter.lateMs = 0;
+  live(1_000);
+  strictEqual(meter.lateMs, 0);
+  takeOff();
+  stand(500);
+  fire();
+  strictEqual(meter.lateMs, 0);
+});
