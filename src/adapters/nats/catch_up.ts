@@ -1,10 +1,10 @@
 // Catching up: when all that a stream held at some moment has come to whoever follows it.
 
 /**
- * How often it is looked at most whether that is so. Only what is stored in the short time of each look has it looked again,
- * and only a message that is replaced each time by another one of its subject could be missing then.
+ * For how long it is looked again, once what was there first has come, in milliseconds: a message that has been replaced
+ * before it came is there no longer, and the one in its place comes later.
  */
-const MAX_LOOKS = 5;
+const AGAIN_MS = 1_000;
 
 /**
  * Catches up with one stream. What servers say of how many messages are still to come is not to be had for this: older ones
@@ -24,26 +24,31 @@ export class CatchUp {
   /** Everything up to a sequence has come. */
   reach(sequence: number): void {
     if (sequence > this.#reached) this.#reached = sequence;
-    if (this.#reached < this.#goal) return;
-    this.#goal = Infinity;
-    this.#arrive?.();
+    if (this.#reached >= this.#goal) this.#arrive?.();
   }
 
   /** Resolves when everything has come that was there as it was called. */
   async done(): Promise<void> {
-    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+    for (let end = Infinity; performance.now() < end;) {
       // What had come before it was asked cannot have been replaced before it came.
       const reached = this.#reached;
       const last = await this.#last();
       if (last <= reached) return;
-      await this.#until(last);
+      await this.#until(last, end - performance.now());
+      end = Math.min(end, performance.now() + AGAIN_MS);
     }
   }
 
-  #until(sequence: number): Promise<void> {
+  #until(sequence: number, withinMs: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#arrive = resolve;
+      const timer = withinMs < Infinity ? setTimeout(() => this.#arrive?.(), withinMs) : undefined;
       this.#goal = sequence;
+      this.#arrive = () => {
+        clearTimeout(timer);
+        this.#goal = Infinity;
+        this.#arrive = undefined;
+        resolve();
+      };
       this.reach(0);
     });
   }
