@@ -1,14 +1,15 @@
 // The bus: a connection with everything that runs on it.
 
 import { show } from "../domain/check.ts";
+import type { Kv, KvOptions } from "../ports/kv.ts";
 import type { BusStatus, ServerInfo, TransportKind } from "../ports/transport.ts";
-import type { Kv } from "../ports/kv.ts";
 import type { ReadableMetrics } from "../ports/metrics.ts";
 import { Caller } from "./caller.ts";
 import { CommandRecords } from "./command_records.ts";
 import { CommandSender } from "./command_sender.ts";
 import { CommandTracker } from "./command_tracker.ts";
 import { BusStreams } from "./bus_streams.ts";
+import { KvBuckets } from "./kv_buckets.ts";
 import { Listening } from "./listening.ts";
 import { Parking } from "./parking.ts";
 import { Publisher } from "./publisher.ts";
@@ -49,6 +50,30 @@ export interface Bus extends AsyncDisposable {
   readonly metrics: ReadableMetrics;
   /** Asks the server for a round trip and says how the bus is doing. It never rejects. */
   health(): Promise<BusHealth>;
+  /**
+   * Opens a bucket of keys and values, which is made where it is not there. One that anybody else has made, with the tools
+   * of NATS too, is used as it is: what of `options` differs is changed where that takes nothing away, such as a longer
+   * history.
+   *
+   * @param name letters, digits, `_` and `-`, at most 250
+   * @throws {ConflictError} when the bucket cannot be as it is asked for.
+   * @throws {TypeError | RangeError} for a name or options that cannot be.
+   * @throws {UnavailableError} when the bus is away for longer than five seconds.
+   *
+   * @example
+   * ```ts
+   * import { connect } from "@aegis/sdk";
+   * import { deepStrictEqual } from "node:assert/strict";
+   *
+   * await using bus = await connect({ servers: "memory:" });
+   * const users = await bus.kv("users", { history: 5 });
+   * const revision = await users.put("user:123", { name: "John" });
+   * await users.put("user:123", { name: "Jane" }, { revision }); // ConflictError when someone was faster
+   * deepStrictEqual((await users.get("user:123"))?.value, { name: "Jane" });
+   * deepStrictEqual(await users.keys("user:"), ["user:123"]);
+   * ```
+   */
+  kv<T = unknown>(name: string, options?: KvOptions<T>): Promise<Kv<T>>;
   /** Calls `listener` at each change of status; what it returns ends that. What a listener throws is logged. */
   onStatus(listener: (status: BusStatus) => void): () => void;
   /** Sends what is still to be sent and closes. Calls that wait end with a `ClosedError`; stop services before. */
@@ -79,6 +104,8 @@ export interface BusParts {
   readonly notices: RegistryNotices;
   /** Opens the bucket of the registry. */
   readonly openRegistry: (() => Promise<Kv>) | undefined;
+  /** Its buckets, for whoever opens one in a way of its own, and how their watches are doing. */
+  readonly buckets: KvBuckets;
 }
 
 /** How long a health check waits for the server, in milliseconds. */
@@ -127,9 +154,11 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
         callsInFlight: caller.inFlight,
       };
     },
+    kv: (name, options) => buckets.open(name, options),
     onStatus: (listener) => transport.onStatus(listener),
     async close() {
       caller.close();
+      buckets.close();
       await transport.close();
     },
     [Symbol.asyncDispose]: () => bus.close(),
@@ -140,6 +169,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
   transport.onStatus((status) => {
     if (status !== "reconnecting") parking.wake();
   });
+  const buckets = new KvBuckets(runtime, parking);
   const stamp = { by: runtime.name, version: "0.0.0" };
   const records = new CommandRecords(runtime, busStreams, parking, stamp);
   const tracker = new CommandTracker(runtime, records);
@@ -154,6 +184,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     tracker,
     notices: new RegistryNotices(runtime),
     openRegistry: undefined,
+    buckets,
     commandSender: new CommandSender(runtime, busStreams, parking, tracker, records),
   });
   return bus;

@@ -1,0 +1,66 @@
+// What feeds tell watches.
+
+import type { AegisError } from "../domain/error.ts";
+import type { KvMeaning } from "../domain/kv_message.ts";
+import type { KvOperation } from "../ports/kv.ts";
+import type { StoredMessage } from "../ports/stream.ts";
+
+/** A change, as it is handed on; the same to all watches. */
+export interface FeedEvent {
+  readonly operation: KvOperation;
+  readonly key: string;
+  readonly revision: number;
+  /** The message with the value; undefined where there is none. */
+  readonly message: StoredMessage | undefined;
+  /** When the value expires, in milliseconds since the epoch on the broker's clock. */
+  readonly expiresAt: number | undefined;
+  /** Whether somebody has logged that the value cannot be read. */
+  isLogged: boolean;
+}
+
+/** Who is told. */
+export interface Watcher {
+  /** Whether a key is of those that it watches. */
+  fits(key: string): boolean;
+  /** Hears of a change; `isInitial` says that it is of what was there already. */
+  hear(event: FeedEvent, isInitial: boolean): void;
+  /** Hears that it has heard of all that was there already. */
+  caughtUp(): void;
+  /** Hears that nothing will come any more. */
+  ended(error: AegisError): void;
+}
+
+/** How a feed is doing. */
+export interface FeedHealth {
+  /** The bucket. */
+  readonly bucket: string;
+  /** Which subjects it follows. */
+  readonly filter: string;
+  /** Whether it hears of changes now. */
+  readonly live: boolean;
+  /** Why not, where that is known. */
+  readonly error: string | undefined;
+  /** How many watches it tells. */
+  readonly watches: number;
+  /** How many keys have a value. */
+  readonly keys: number;
+}
+
+/** The event of a key that has no value any more. */
+export function removal(operation: "delete" | "purge", key: string, revision: number): FeedEvent {
+  return { operation, key, revision, message: undefined, expiresAt: undefined, isLogged: false };
+}
+
+/** The event of a value. */
+export function put(key: string, message: StoredMessage, { expiresAt }: KvMeaning): FeedEvent {
+  const { subject, sequence, storedAt, data, headers } = message;
+  return {
+    operation: "put",
+    key,
+    revision: sequence,
+    // What is kept must not keep the larger piece that it is from.
+    message: { subject, sequence, storedAt, data: data.slice(), headers },
+    expiresAt,
+    isLogged: false,
+  };
+}

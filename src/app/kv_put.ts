@@ -1,0 +1,117 @@
+// Putting values: over what is there, at a revision, or where something or nothing is.
+
+import { show } from "../domain/check.ts";
+import { ConflictError } from "../domain/error.ts";
+import { putHeaders } from "../domain/kv_message.ts";
+import type { StoredMessage } from "../ports/stream.ts";
+import type { KvBucket } from "./kv_bucket.ts";
+import type { KvLimits } from "./kv_parts.ts";
+import { write } from "./kv_write.ts";
+
+/** What is put. */
+export interface KvPut extends KvLimits {
+  readonly key: string;
+  readonly body: string | Uint8Array;
+  /** For how long it lives, in whole milliseconds; 0 is for as long as the bucket keeps it. */
+  readonly ttlMs: number;
+  /** What must be there: the revision, anything, nothing; or undefined where that does not matter. */
+  readonly on: number | "something" | "nothing" | undefined;
+}
+
+/** Puts a value; its revision. @throws {ConflictError} when what is there is not what must be. */
+export async function put(bucket: KvBucket, given: KvPut): Promise<number> {
+  const { on } = given;
+  if (on === "something") return await putOverSomething(bucket, given);
+  if (on === "nothing") return await putOverNothing(bucket, given);
+  try {
+    return await putAt(bucket, given, on);
+  } catch (error) {
+    if (!ConflictError.is(error)) throw error;
+    throw conflict(bucket, given, `it has not revision ${on} any more; get it and decide anew`, {
+      cause: error,
+      details: { expected: on },
+    });
+  }
+}
+
+function putAt(bucket: KvBucket, given: KvPut, expected: number | undefined): Promise<number> {
+  const { key, body, ttlMs, expiresAt, signal } = given;
+  const id = bucket.parts.id();
+  return write(bucket, {
+    what: whatOf(bucket, given),
+    subject: bucket.subject(key),
+    body,
+    id,
+    expected,
+    headers: putHeaders({ id, expected, ttlMs }, bucket.keeping),
+    expiresAt,
+    signal,
+  });
+}
+
+async function putOverSomething(bucket: KvBucket, given: KvPut): Promise<number> {
+  for (;;) {
+    const { last, isThere } = await look(bucket, given);
+    if (!isThere) {
+      throw conflict(bucket, given, "it is not there; put it without updateOnly, or createOnly");
+    }
+    try {
+      return await putAt(bucket, given, last!.sequence);
+    } catch (error) {
+      // Somebody has written meanwhile: what that was is looked at.
+      if (!ConflictError.is(error)) throw error;
+    }
+  }
+}
+
+async function putOverNothing(bucket: KvBucket, given: KvPut): Promise<number> {
+  // Mostly it was never there. What is left of a key that was is a revision too.
+  for (let expected = 0;;) {
+    try {
+      return await putAt(bucket, given, expected);
+    } catch (error) {
+      if (!ConflictError.is(error)) throw error;
+      const { last, isThere } = await look(bucket, given);
+      const revision = last?.sequence ?? 0;
+      if (isThere) {
+        throw conflict(bucket, given, `it is there, at revision ${revision}`, {
+          cause: error,
+          details: { revision },
+        });
+      }
+      expected = revision;
+    }
+  }
+}
+
+async function look(
+  bucket: KvBucket,
+  given: KvPut,
+): Promise<{ last: StoredMessage | undefined; isThere: boolean }> {
+  const subject = bucket.subject(given.key);
+  const last = await bucket.run(
+    whatOf(bucket, given),
+    given,
+    (withinMs) => bucket.last(subject, withinMs, true),
+  );
+  const meaning = last === undefined ? undefined : bucket.meaning(last);
+  const isThere = meaning?.kind === "put" && !await bucket.isOver(meaning);
+  return { last, isThere };
+}
+
+function whatOf({ name }: KvBucket, { key }: KvPut): string {
+  return `put ${show(key)} in the bucket ${name}`;
+}
+
+function conflict(
+  bucket: KvBucket,
+  given: KvPut,
+  reason: string,
+  options: { cause?: unknown; details?: Record<string, unknown> } = {},
+): ConflictError {
+  const { cause, details } = options;
+  return new ConflictError(`Cannot ${whatOf(bucket, given)}: ${reason}`, {
+    cause,
+    details: { bucket: bucket.name, key: given.key, ...details },
+  });
+}

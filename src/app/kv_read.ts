@@ -1,0 +1,125 @@
+// Reading a bucket: what a key has, which keys there are, and what became of one.
+
+import { show } from "../domain/check.ts";
+import { keyFilter, prefixFilter } from "../domain/kv_key.ts";
+import type { KvMeaning } from "../domain/kv_message.ts";
+import type { StoredMessage } from "../ports/stream.ts";
+import type { KvBucket } from "./kv_bucket.ts";
+import { list, type Listing } from "./kv_list.ts";
+import type { KvLimits } from "./kv_parts.ts";
+
+/** A message, and what it means. */
+export interface KvStored {
+  readonly message: StoredMessage;
+  readonly meaning: KvMeaning;
+}
+
+/** The value that a key has; undefined where it has none. */
+export async function readKey(
+  bucket: KvBucket,
+  key: string,
+  limits: KvLimits,
+): Promise<KvStored | undefined> {
+  const subject = bucket.subject(key);
+  const message = await bucket.run(
+    `get ${show(key)} of the bucket ${bucket.name}`,
+    limits,
+    (withinMs) => bucket.last(subject, withinMs),
+  );
+  if (message === undefined) return undefined;
+  const meaning = bucket.meaning(message);
+  if (meaning.kind !== "put") return undefined;
+  if (meaning.expiresAt === undefined || !await isOver(bucket, message, meaning)) {
+    return { message, meaning };
+  }
+  return undefined;
+}
+
+/** The keys that begin with `prefix` and have a value, sorted. */
+export async function readKeys(
+  bucket: KvBucket,
+  prefix: string,
+  limits: KvLimits,
+): Promise<string[]> {
+  const last = new Map<string, KvStored>();
+  await listAll(bucket, `list the keys of the bucket ${bucket.name}`, limits, () => {
+    last.clear();
+    return {
+      filter: bucket.filter(prefixFilter(prefix)),
+      from: "lastPerSubject",
+      headersOnly: true,
+      onMessage(message) {
+        const key = bucket.key(message.subject);
+        if (key.startsWith(prefix)) last.set(key, stored(bucket, message));
+      },
+    };
+  });
+  const keys: string[] = [];
+  for (const [key, { message, meaning }] of last) {
+    if (meaning.kind === "put" && !await isOver(bucket, message, meaning)) keys.push(key);
+  }
+  return keys.sort();
+}
+
+/** The last changes of a key that are kept, oldest first. */
+export async function readHistory(
+  bucket: KvBucket,
+  key: string,
+  limits: KvLimits,
+): Promise<readonly KvStored[]> {
+  const subject = bucket.subject(key);
+  const all: KvStored[] = [];
+  await listAll(bucket, `read the history of ${show(key)} in ${bucket.name}`, limits, () => {
+    all.length = 0;
+    return {
+      filter: bucket.filter(keyFilter(key)),
+      from: { sequence: 1 },
+      headersOnly: false,
+      onMessage(message) {
+        if (message.subject === subject) all.push(stored(bucket, message));
+      },
+    };
+  });
+  // What expires goes with its history.
+  for (let last = all.length - 1; last >= 0; last--) {
+    const { message, meaning } = all[last]!;
+    if (await isOver(bucket, message, meaning)) return all.slice(last + 1);
+  }
+  return all;
+}
+
+async function isOver(
+  bucket: KvBucket,
+  { subject, sequence }: StoredMessage,
+  meaning: KvMeaning,
+): Promise<boolean> {
+  if (!await bucket.isOver(meaning)) return false;
+  // The bucket removes by itself what has no time of its own.
+  if (meaning.ownTime) void bucket.bury(subject, sequence);
+  return true;
+}
+
+/** Lists over outages, from the beginning each time. */
+function listAll(
+  bucket: KvBucket,
+  what: string,
+  limits: KvLimits,
+  listing: () => Listing,
+): Promise<void> {
+  const { clock } = bucket.parts.runtime;
+  // As long as it goes on there is no use in beginning anew.
+  return bucket.run(
+    what,
+    limits,
+    () => list(bucket, listing(), Math.max(1, limits.expiresAt - clock.monotonic())),
+  );
+}
+
+/** What is kept of a message that may be a part of something larger. */
+function stored(bucket: KvBucket, message: StoredMessage): KvStored {
+  const { subject, sequence, storedAt, data, headers } = message;
+  return {
+    message: { subject, sequence, storedAt, data: data.slice(), headers },
+    meaning: bucket.meaning(message),
+  };
+}
