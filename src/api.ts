@@ -131,6 +131,21 @@ export type { MetricsOptions } from "./adapters/system/metrics.ts";
 
 export type { Clock, Timer } from "./ports/clock.ts";
 export type { Codec } from "./ports/codec.ts";
+export type {
+  Kv,
+  KvCallOptions,
+  KvChange,
+  KvDeleteOptions,
+  KvEntry,
+  KvOperation,
+  KvOptions,
+  KvOutcome,
+  KvPutOptions,
+  KvRevision,
+  KvStatus,
+  KvWatch,
+  KvWatchOptions,
+} from "./ports/kv.ts";
 export type { LogFields, Logger, LoggerLike } from "./ports/logger.ts";
 export type { Message, Messaging, SubscribeOptions, Subscription } from "./ports/messaging.ts";
 export type {

@@ -92,7 +92,9 @@ export function removalHeaders(
 ): KvHeaders {
   const headers = writeHeaders(id, expected);
   headers[OPERATION] = kind === "delete" ? "DEL" : "PURGE";
-  if (kind !== "delete") headers[ROLLUP] = "sub";
+  // Where one message of a key is kept it takes the place of the one before by itself. Told to do so, servers before 2.9.12
+  // skip what they have still to deliver of other keys.
+  if (kind !== "delete" && keeping.history !== 1) headers[ROLLUP] = "sub";
   if (kind === "expired") headers[EXPIRED] = "1";
   // The end of a note must not bring back what is kept from before it.
   if (keeping.messageTtl && (kind !== "delete" || keeping.history === 1)) {
