@@ -86,11 +86,11 @@ export class NatsFollow implements Follow, Enlisted, Listener {
   }
 
   async #begin(): Promise<void> {
-    const { api, messaging, vigil } = this.#parts;
+    const { api, messaging, vigil, gate } = this.#parts;
     const { inbox } = this.#place;
+    // Whoever follows is told what becomes of it after it has what it follows with.
+    const leave = await gate.enter();
     try {
-      // Whoever follows is told what becomes of it after it has what it follows with.
-      await undefined;
       if (this.#done) return;
       this.#subscription = messaging.subscribe(inbox, {
         onMessage: (message) => this.#receive(message as NatsMessage),
@@ -108,6 +108,8 @@ export class NatsFollow implements Follow, Enlisted, Listener {
       // It may be made all the same.
       this.#made ||= AegisError.is(error, "TIMEOUT");
       this.#lose(error as Error);
+    } finally {
+      leave();
     }
   }
 

@@ -2,6 +2,7 @@
 
 import type { Messaging } from "../../ports/messaging.ts";
 import type { Ask } from "./ask.ts";
+import type { Gate } from "./gate.ts";
 import type { Enlisted } from "./pull_parts.ts";
 import type { StreamApi } from "./stream_api.ts";
 import type { StreamReader } from "./stream_read.ts";
@@ -18,6 +19,11 @@ export interface FollowParts {
   /** Those who are told when the bus goes. */
   readonly enlisted: Set<Enlisted>;
   readonly vigil: Vigil;
+  /**
+   * Through which goes who begins. A server sends each as much as there is up to 32 MB, and ends the connection that has 64 MB
+   * to read.
+   */
+  readonly gate: Gate;
   /** A name and a subject of this connection's own that were never used. */
   readonly place: () => { readonly name: string; readonly inbox: string };
   /** Logs what somebody who was told something threw. */

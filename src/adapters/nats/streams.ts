@@ -12,6 +12,7 @@ import {
   hasSchedules,
 } from "./capabilities.ts";
 import { SILENCE_MS } from "./follow_config.ts";
+import { Gate } from "./gate.ts";
 import type { Link } from "./messaging.ts";
 import { NatsPull } from "./pull.ts";
 import type { Enlisted, PullParts } from "./pull_parts.ts";
@@ -29,6 +30,9 @@ import { Vigil } from "./vigil.ts";
 const SINGLE_MS = 10_000;
 /** How long a server may take to forget who has ended, in milliseconds. */
 const FORGET_MS = 1_000;
+
+/** How long who begins to follow a stream keeps the next one waiting at most, in milliseconds. */
+const BEGIN_MS = 2_000;
 
 /** Streams, and what they have to hear of. */
 export interface NatsStreams extends Streams {
@@ -86,6 +90,7 @@ export function createNatsStreams(
     skips: () => !hasCarefulPurges(connection),
     enlisted,
     vigil: new Vigil(SILENCE_MS),
+    gate: new Gate(BEGIN_MS),
     place() {
       const inbox = `${messaging.inbox}.f.${++inboxes}`;
       return { inbox, name: inbox.replaceAll(".", "_") };
