@@ -64,6 +64,8 @@ export class Registry {
   readonly #interval: number;
   #about: ReturnType<RegistryParts["about"]> | undefined;
   #startTime = "";
+  /** What tells this run from another with its name. */
+  #run = "";
   #startedAt = 0;
   #status: Exclude<InstanceStatus, "UNHEALTHY"> = "ACTIVE";
   #group: string | undefined;
@@ -103,6 +105,7 @@ export class Registry {
     const { runtime } = this.#parts;
     const { clock, random, transport } = runtime;
     this.#startTime = clock.timestamp();
+    this.#run = random.spanId();
     this.#startedAt = clock.monotonic();
     this.#isOpen = true;
     this.#load = this.#parts.load();
@@ -165,7 +168,7 @@ export class Registry {
     this.#tell(UNREGISTERED_SUBJECT);
     await this.#writing;
     try {
-      await this.#record.remove(this.#startTime);
+      await this.#record.remove(this.#run);
     } catch (error) {
       logger.warn(`${service} could not remove its record: it expires`, { instance, error });
     }
@@ -234,7 +237,7 @@ export class Registry {
     const instance = { ...about, status, group: this.#group, load: this.#load };
     const began = clock.monotonic();
     await this.#record.put(
-      instanceValue(instance, clock.timestamp(), this.#startTime),
+      instanceValue(instance, clock.timestamp(), this.#startTime, this.#run),
       writeMs,
     );
     this.#writtenAt = began;

@@ -1,6 +1,7 @@
 // The record of one instance in the bucket: written whatever became of the bucket, removed where it is still its own.
 
 import { AegisError, ConflictError } from "../domain/error.ts";
+import { runOf } from "../domain/instance.ts";
 import type { Kv } from "../ports/kv.ts";
 
 /** What is written where. */
@@ -52,17 +53,17 @@ export class RegistryRecord {
     }
   }
 
-  /** Removes it if it is still that of the run that began at `startTime`: another one with its name may have begun since. */
-  async remove(startTime: string): Promise<void> {
+  /** Removes it if it is still that of this run: another one with its name may have begun since. */
+  async remove(run: string): Promise<void> {
     const kv = this.#kv;
     if (kv === undefined) return;
-    const revision = this.#revision ?? await this.#ownRevision(kv, startTime);
+    const revision = this.#revision ?? await this.#ownRevision(kv, run);
     if (revision === undefined) return;
     try {
       await kv.purge(this.key, { revision, timeoutMs: REMOVE_MS });
     } catch (error) {
       if (!ConflictError.is(error)) throw error;
-      const own = await this.#ownRevision(kv, startTime);
+      const own = await this.#ownRevision(kv, run);
       if (own === undefined) return;
       await kv.purge(this.key, { revision: own, timeoutMs: REMOVE_MS });
     }
@@ -75,9 +76,8 @@ export class RegistryRecord {
     this.#revision = await kv.put(key, value, { ttlMs, timeoutMs });
   }
 
-  async #ownRevision(kv: Kv, startTime: string): Promise<number | undefined> {
+  async #ownRevision(kv: Kv, run: string): Promise<number | undefined> {
     const entry = await kv.get(this.key, { timeoutMs: REMOVE_MS });
-    const { metadata } = (entry?.value ?? {}) as { metadata?: { start_time?: unknown } };
-    return metadata?.start_time === startTime ? entry?.revision : undefined;
+    return runOf(entry?.value) === run ? entry?.revision : undefined;
   }
 }

@@ -98,12 +98,14 @@ function separable(name: string): string {
 
 /**
  * The record of an instance as the object that a codec encodes, its keys in the order of the protocol. `lastHeartbeat` and
- * `startTime` are ISO 8601. What the original does not know is inside of `metadata`.
+ * `startTime` are ISO 8601, and `run` is what tells this run of it from any other with its name. What the original does not know is inside of
+ * `metadata`.
  */
 export function instanceValue(
   instance: InstanceDescription,
   lastHeartbeat: string,
   startTime: string,
+  run?: string,
 ): Record<string, unknown> {
   const { service, instanceId, version, status, group, metadata, load } = instance;
   return {
@@ -117,6 +119,7 @@ export function instanceValue(
       ...metadata,
       start_time: startTime,
       aegis: {
+        run,
         methods: instance.methods,
         events: instance.events,
         commands: instance.commands,
@@ -124,6 +127,13 @@ export function instanceValue(
       },
     },
   };
+}
+
+/** What tells the run of an instance that has written a record from others with its name. */
+export function runOf(value: unknown): unknown {
+  const metadata = isRecord(value) ? value.metadata : undefined;
+  const aegis = isRecord(metadata) ? metadata.aegis : undefined;
+  return isRecord(aegis) ? aegis.run : undefined;
 }
 
 /**

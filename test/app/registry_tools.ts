@@ -112,10 +112,11 @@ export function stage(
   random: () => number = () => 0.5,
   clock: ManualClock = new ManualClock(),
 ): Stage {
+  let runs = 0;
   const bucket = new FakeBucket(clock), transport = new FakeTransport(), logs: LogLine[] = [];
   const runtime = {
     clock,
-    random: { next: random },
+    random: { next: random, spanId: () => `run${++runs}` },
     transport: transport as unknown as Transport,
     logger: recordingLogger(logs),
   } as unknown as Runtime;
