@@ -102,8 +102,6 @@ export interface BusParts {
   readonly tracker: CommandTracker;
   /** What sends the notices of its instances. */
   readonly notices: RegistryNotices;
-  /** Opens the bucket of the registry. */
-  readonly openRegistry: (() => Promise<Kv>) | undefined;
   /** Its buckets, for whoever opens one in a way of its own, and how their watches are doing. */
   readonly buckets: KvBuckets;
 }
@@ -183,7 +181,6 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     records,
     tracker,
     notices: new RegistryNotices(runtime),
-    openRegistry: undefined,
     buckets,
     commandSender: new CommandSender(runtime, busStreams, parking, tracker, records),
   });

@@ -1,5 +1,6 @@
 // Presence: how others see an instance, by its record in the registry and by what it answers to the tools of NATS.
 
+import { REGISTRY_BUCKET } from "../domain/instance.ts";
 import { fitServed, type Served } from "../domain/instance_fit.ts";
 import type { CallStats } from "../domain/call_stats.ts";
 import { srvIdentity } from "../domain/srv.ts";
@@ -41,7 +42,7 @@ export class Presence {
   /** Nothing is seen before it is shown. */
   constructor(parts: PresenceParts) {
     this.#parts = parts;
-    const { bus: { runtime, notices, openRegistry: open }, service, instanceId } = parts;
+    const { bus: { runtime, notices, buckets }, service, instanceId } = parts;
     const { version = "0.0.0", metadata = {}, registry } = parts.options;
     this.#srv = new Srv({
       runtime,
@@ -50,7 +51,9 @@ export class Presence {
         this.#all().methods.map((method) => ({ method, stats: parts.statsOf(method.name) })),
     });
     const settings = registrySettings(registry, "");
-    if (settings === undefined || open === undefined) return;
+    if (settings === undefined) return;
+    // As the original writes and reads it, whatever this bus writes otherwise.
+    const codec = runtime.codecs.find(({ name }) => name === "json") ?? runtime.codec;
     this.#registry = new Registry({
       runtime,
       notices,
@@ -64,7 +67,8 @@ export class Presence {
         metadata,
         ...fitServed(this.#all(), metadata),
       }),
-      open,
+      // Whoever has made it, the original too, it is used as it is.
+      open: () => buckets.open(REGISTRY_BUCKET, {}, { codec, adopt: true }),
       load: () => {
         const { lateMs } = this.#late;
         this.#late.lateMs = 0;

@@ -1,7 +1,11 @@
 // A thousand instances that start together: how often they write, how that is spread, and that none is ever lost.
 
-import { ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
+import { connect, createLogger, createService, rpc } from "../../mod.ts";
+import { instancePrefix, REGISTRY_BUCKET } from "../../src/domain/instance.ts";
+import { createMemoryTransport, ManualClock, MemoryBroker } from "../../testing.ts";
+import { until } from "./buses.ts";
 import { pass, settle, stage } from "./registry_tools.ts";
 
 const INSTANCES = 1_000;
@@ -72,3 +76,39 @@ function counts(times: readonly number[]): number[] {
   }
   return [...counted.values()];
 }
+
+test("1,000 services on the embedded broker: a write each a heartbeat, all there, all gone at once", async () => {
+  const clock = new ManualClock();
+  const broker = new MemoryBroker(clock);
+  const logger = createLogger({ level: "silent" });
+  const buses = await Promise.all(
+    Array.from(
+      { length: 10 },
+      () => connect({ transport: createMemoryTransport(broker), clock, logger }),
+    ),
+  );
+  const services = Array.from({ length: INSTANCES }, (_, n) =>
+    createService("orders", {
+      bus: buses[n % buses.length]!,
+      instanceId: `orders-${n}`,
+      handlers: [rpc("create", () => "created")],
+      registry: { ttlMs: 15_000, heartbeatIntervalMs: INTERVAL_MS },
+    }));
+  await Promise.all(services.map((service) => service.start()));
+  const watcher = await connect({ transport: createMemoryTransport(broker), clock, logger });
+  const kv = await watcher.kv(REGISTRY_BUCKET);
+  const { admin } = createMemoryTransport(broker).streams!;
+  const written = async () => (await admin.stream(`KV_${REGISTRY_BUCKET}`))!.lastSequence;
+  strictEqual(await written(), INSTANCES);
+  for (let beat = 1; beat <= 4; beat++) {
+    for (let ms = 0; ms < INTERVAL_MS; ms += 100) {
+      clock.advance(100);
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    await until(async () => await written() === INSTANCES * (beat + 1));
+    strictEqual((await kv.keys(instancePrefix("orders"))).length, INSTANCES);
+  }
+  await Promise.all(services.map((service) => service.stop()));
+  deepStrictEqual(await kv.keys(), []);
+  await Promise.all([...buses, watcher].map((bus) => bus.close()));
+});
