@@ -67,14 +67,18 @@ const SHARED: Readonly<Record<string, string>> = {
 /** The files of each capability; they may import one another. */
 const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
   rpc: [
+    "aim.ts",
     "answer.ts",
     "by_id.ts",
     "call_options.ts",
     "caller.ts",
+    "circuit_options.ts",
+    "circuits.ts",
     "endings.ts",
     "intake.ts",
     "invocation.ts",
     "invoke.ts",
+    "job.ts",
     "listening.ts",
     "method.ts",
     "outgoing.ts",
@@ -161,7 +165,14 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "kv_watch.ts",
     "kv_write.ts",
   ],
-  discovery: ["discovery.ts"],
+  discovery: [
+    "discovery_directory.ts",
+    "discovery_feed.ts",
+    "discovery_options.ts",
+    "discovery_service.ts",
+    "discovery_view.ts",
+    "discovery_watch.ts",
+  ],
   election: ["election.ts"],
 };
 
@@ -170,6 +181,7 @@ const COMPOSITION: readonly string[] = [
   "built_in.ts",
   "bus.ts",
   "client.ts",
+  "discovery.ts",
   "presence.ts",
   "service.ts",
   "service_options.ts",

@@ -175,6 +175,7 @@ export function answerError(
       return new ValidationError(text, Array.isArray(data) ? data : [], { details });
     case "SERVICE_UNAVAILABLE":
     case "BUSY":
+    case "CIRCUIT_OPEN":
       return new UnavailableError(text, { code, details });
     case "TIMEOUT":
       return new TimeoutError(text, { details });

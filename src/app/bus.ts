@@ -10,6 +10,7 @@ import { CommandSender } from "./command_sender.ts";
 import { CommandTracker } from "./command_tracker.ts";
 import { BusStreams } from "./bus_streams.ts";
 import { KvBuckets } from "./kv_buckets.ts";
+import type { Directory } from "./discovery_directory.ts";
 import { Listening } from "./listening.ts";
 import { Parking } from "./parking.ts";
 import { Publisher } from "./publisher.ts";
@@ -104,6 +105,8 @@ export interface BusParts {
   readonly notices: RegistryNotices;
   /** Its buckets, for whoever opens one in a way of its own, and how their watches are doing. */
   readonly buckets: KvBuckets;
+  /** Who is there, as the registry tells. */
+  readonly directory: Directory | undefined;
 }
 
 /** How long a health check waits for the server, in milliseconds. */
@@ -182,6 +185,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     tracker,
     notices: new RegistryNotices(runtime),
     buckets,
+    directory: undefined,
     commandSender: new CommandSender(runtime, busStreams, parking, tracker, records),
   });
   return bus;

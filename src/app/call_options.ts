@@ -4,10 +4,21 @@ import { assertKeys, assertTimeout, isPlainObject, show } from "../domain/check.
 import { assertHeaders } from "../domain/header.ts";
 import { isRecord } from "../domain/envelope.ts";
 import { resolveRetry } from "../domain/retry.ts";
+import { assertStrategy } from "../domain/selection.ts";
 import { assertInstanceId } from "../domain/subject.ts";
 import type { CallOptions } from "./context.ts";
 
-const OPTIONS = ["timeoutMs", "signal", "retry", "idempotent", "instance", "headers"];
+const OPTIONS = [
+  "timeoutMs",
+  "signal",
+  "retry",
+  "idempotent",
+  "instance",
+  "select",
+  "key",
+  "circuit",
+  "headers",
+];
 
 /** Checks the parameters of a call. @throws {TypeError} when they are none. */
 export function assertParams(
@@ -33,19 +44,34 @@ export function checkCallOptions(options: CallOptions): void {
     );
   }
   assertKeys(options, OPTIONS, "of a call");
-  const { timeoutMs, instance, headers, signal, retry, idempotent } = options as CallOptions;
+  const { timeoutMs, instance, headers, signal, retry, idempotent, circuit } =
+    options as CallOptions;
   if (timeoutMs !== undefined) assertTimeout(timeoutMs, 'option "timeoutMs" of a call');
   if (instance !== undefined) assertInstanceId(instance);
   if (headers !== undefined) assertHeaders(headers);
   if (retry !== undefined && retry !== false) resolveRetry(retry);
-  if (idempotent !== undefined && typeof idempotent !== "boolean") {
-    throw new TypeError(
-      `Cannot use ${show(idempotent)} as option "idempotent" of a call: it must be a boolean`,
-    );
-  }
+  assertBoolean(idempotent, "idempotent");
+  assertBoolean(circuit, "circuit");
+  if (options.select !== undefined || options.key !== undefined) assertSelect(options);
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(
       `Cannot use ${show(signal)} as option "signal" of a call: it must be an AbortSignal`,
+    );
+  }
+}
+
+function assertBoolean(value: unknown, name: string): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new TypeError(
+    `Cannot use ${show(value)} as option "${name}" of a call: it must be a boolean`,
+  );
+}
+
+function assertSelect({ select, key, instance }: CallOptions): void {
+  assertStrategy(select, key, "of a call", "select");
+  if (select !== undefined && instance !== undefined) {
+    throw new TypeError(
+      'Cannot use options "instance" and "select" of a call together: one names an instance, the other chooses one',
     );
   }
 }

@@ -4,13 +4,17 @@ import { assertKeys, show } from "../domain/check.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import { type Bus, isBus, partsOf } from "./bus.ts";
 import type { Stamp } from "../domain/stamp.ts";
+import type { CircuitOptions } from "../domain/circuit.ts";
+import { circuitSettings } from "./circuit_options.ts";
+import { Circuits } from "./circuits.ts";
 import { handleOf } from "./command_handle.ts";
 import type { CommandHandle, Send, SendOptions } from "./command_types.ts";
 import type { Call, CallOptions, Origin, Outbound, ServiceClient, Typed } from "./context.ts";
 import { find, reopen } from "./command_reopen.ts";
 import { type DeadLetterBox, DeadLetters } from "./dead_letters.ts";
 import type { Publish } from "./event_types.ts";
-import { invoke, type Invoker } from "./invoke.ts";
+import { invoke } from "./invoke.ts";
+import type { Invoker } from "./job.ts";
 import { assertMiddleware, type ClientMiddleware } from "./middleware.ts";
 import { type PublishMany, publishMany } from "./publish_many.ts";
 
@@ -20,6 +24,15 @@ export interface ClientOptions {
   readonly bus: Bus;
   /** What runs around each call, the first outermost. @default {[]} */
   readonly middleware?: readonly ClientMiddleware[];
+  /**
+   * Keeps calls for a while from what fails: a method of an instance that is called alone, or of a service where any
+   * instance may get the call, after too many calls of it have failed or were slow. What it refuses ends at once with an
+   * `UnavailableError` of code `CIRCUIT_OPEN`; `details.retryAfterMs` says when it is tried again. `true` is for the
+   * defaults.
+   *
+   * @default {false}
+   */
+  readonly circuit?: CircuitOptions | boolean;
 }
 
 /** Calls services, publishes events and sends commands. */
@@ -105,12 +118,14 @@ export function createClient(options: ClientOptions): Client {
   if (isBus(options)) {
     throw new TypeError("Cannot create a client of a bus alone: write createClient({ bus })");
   }
-  assertKeys(options, ["bus", "middleware"], "of a client");
-  const { runtime, caller } = partsOf(options.bus, "a client");
+  assertKeys(options, ["bus", "middleware", "circuit"], "of a client");
+  const { runtime, caller, directory: peers } = partsOf(options.bus, "a client");
   const { middleware = [] } = options;
   assertMiddleware(middleware, "of a client");
+  const settings = circuitSettings(options.circuit, "of a client");
+  const circuits = settings && new Circuits(runtime, settings);
   return clientOf(
-    { runtime, caller, middleware, source: runtime.name, origin: undefined },
+    { runtime, caller, middleware, source: runtime.name, origin: undefined, peers, circuits },
     { by: runtime.name, version: "0.0.0" },
     options.bus,
   );

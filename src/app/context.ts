@@ -3,6 +3,7 @@
 import type { Envelope } from "../domain/envelope.ts";
 import type { Jsonified } from "../domain/jsonified.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
+import type { SelectStrategy } from "../domain/selection.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Publish } from "./event_types.ts";
@@ -77,8 +78,21 @@ export interface CallOptions {
   readonly retry?: RetryPolicy | false;
   /** Whether it may run twice without harm. @default {false} */
   readonly idempotent?: boolean;
-  /** Calls this instance alone. */
+  /**
+   * Calls this instance. Where it has gone since it was known (it was discovered on this bus, or has answered, or the
+   * registry still has its record) and the call was not delivered, it goes to another one, unless `retry` is `false`.
+   */
   readonly instance?: string;
+  /**
+   * Calls one of the instances that the registry knows as healthy: each in turn, one by chance, the one that `key` belongs
+   * to, or the one with least to do. Where that has gone meanwhile and the call was not delivered, it goes to another one,
+   * in the same way. Where the registry has none, or cannot be read, any instance may get it, as without `select`.
+   */
+  readonly select?: SelectStrategy;
+  /** What `sticky` goes by: calls with the same key go to the same instance for as long as that is there. */
+  readonly key?: string;
+  /** Whether the circuits of the client count this call and may refuse it; where it has none, that changes nothing. @default {true} */
+  readonly circuit?: boolean;
   /** Message headers to send along, ASCII or UTF-8 without line breaks. */
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -1,43 +1,17 @@
 // Invoking: one call from its options to its result, attempt by attempt, inside one deadline.
 
-import { AegisError, TimeoutError } from "../domain/error.ts";
-import {
-  assertHeaders,
-  HEADER,
-  newTraceparent,
-  traceIdOf,
-  traceparentOf,
-} from "../domain/header.ts";
+import { TimeoutError } from "../domain/error.ts";
+import { assertHeaders, traceIdOf } from "../domain/header.ts";
 import { DEFAULT_TIMEOUT_MS } from "../domain/message.ts";
-import {
-  isSafeToRetry,
-  type ResolvedRetryPolicy,
-  resolveRetry,
-  retryDelay,
-} from "../domain/retry.ts";
-import { rpcInstanceSubject } from "../domain/subject.ts";
+import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/retry.ts";
 import { answerError, Failure, failureError } from "./answer.ts";
 import { assertParams, checkCallOptions } from "./call_options.ts";
-import type { Caller } from "./caller.ts";
-import type { CallOptions, Origin } from "./context.ts";
-import { type ClientMiddleware, runThrough } from "./middleware.ts";
+import type { CallOptions } from "./context.ts";
+import { aimOf, failed, type Invoker, type Job, mayRetry, outgoing, succeeded } from "./job.ts";
+import { runThrough } from "./middleware.ts";
 import type { Timer } from "../ports/clock.ts";
-import { Outgoing } from "./outgoing.ts";
 import { pause } from "./pause.ts";
 import type { Route } from "./routes.ts";
-import type { Runtime } from "./runtime.ts";
-import type { CallSpan } from "./spans.ts";
-
-/** What all calls of a client, or of a handler, have in common. */
-export interface Invoker {
-  readonly runtime: Runtime;
-  readonly caller: Caller;
-  readonly middleware: readonly ClientMiddleware[];
-  /** What the messages give as their source. */
-  readonly source: string;
-  /** The call within which these calls are made. */
-  readonly origin: Origin | undefined;
-}
 
 /** A call that came to nothing because an instance that stops refused it goes to another one. */
 const REFUSED: ResolvedRetryPolicy = resolveRetry({
@@ -83,34 +57,6 @@ export function invoke(
   return middleware.length === 0
     ? attempts(job, params, options.headers)
     : throughMiddleware(job, params, timeoutMs);
-}
-
-/** One call, whatever number of attempts it takes. */
-interface Job {
-  readonly invoker: Invoker;
-  readonly route: Route;
-  readonly options: CallOptions;
-  readonly startedAt: number;
-  readonly expiresAt: number;
-  readonly traceId: string;
-  readonly span: CallSpan | undefined;
-}
-
-/** Counts a call that gave a result, once, and ends its span. */
-function succeeded({ invoker, route, startedAt, span }: Job): void {
-  route.measures.succeeded(invoker.runtime.clock.monotonic() - startedAt);
-  span?.end();
-}
-
-/** Counts a call that failed, once, and ends its span. */
-function failed({ invoker, route, startedAt, span, options }: Job, error: unknown): void {
-  const outcome = AegisError.is(error)
-    ? error.code
-    : options.signal?.aborted
-    ? "CANCELLED"
-    : "error";
-  route.measures.failed(outcome, invoker.runtime.clock.monotonic() - startedAt);
-  span?.end(error);
 }
 
 /** Middleware spends the time of the call, and cannot keep it from ending. */
@@ -161,6 +107,7 @@ async function attempts(
   const { signal, retry } = options;
   // Middleware has taken its time before, and what it makes of this is what counts.
   const isWhole = middleware.length === 0;
+  const aim = aimOf(job);
   let now = isWhole ? startedAt : clock.monotonic();
   let spreading = 0;
   let outlasted = false;
@@ -185,8 +132,13 @@ async function attempts(
         if (failure === undefined) signal?.throwIfAborted();
       }
       let error: unknown;
-      if (failure === undefined) {
-        const outcome = await caller.send(outgoing(job, params, headers), now);
+      if (aim !== undefined && failure === undefined) {
+        const taking = aim.take(now, expiresAt);
+        error = taking instanceof Promise ? await taking : taking;
+        now = clock.monotonic();
+      }
+      if (failure === undefined && error === undefined) {
+        const outcome = await caller.send(outgoing(job, params, headers, aim?.instance), now);
         if (outcome instanceof Failure) failure = outcome;
         else {
           job.route.answered = true;
@@ -198,6 +150,7 @@ async function attempts(
         }
       }
       now = clock.monotonic();
+      aim?.settle(failure, error, transport.status !== "connected", now);
       if (failure !== undefined) {
         // The connection broke between the look at it and the sending: nothing was sent, so it waits like any other.
         if (failure.kind === "away" && transport.status === "reconnecting" && expiresAt > now) {
@@ -207,9 +160,19 @@ async function attempts(
           if (failure === undefined) continue;
         }
         if (failure.kind === "nobody") {
+          const isSpreading = transport.server.clustered && spreading < SPREADING_MS.length;
+          if (aim !== undefined && !(isSpreading && aim.isNamed)) {
+            const isSettling = caller.isSettling(now);
+            const isPassed = await aim.passOn(now, expiresAt, isSettling);
+            now = clock.monotonic();
+            if (isPassed && now < expiresAt) {
+              attempt--;
+              continue;
+            }
+          }
           // Nobody may mean not yet: the servers of a cluster hear of a service one by one, and after an outage those that
           // were there come back one by one. The first is no failure that a policy is about; nothing was delivered.
-          const wait = transport.server.clustered && spreading < SPREADING_MS.length
+          const wait = isSpreading
             ? SPREADING_MS[spreading++]!
             : retry !== false && (outlasted || job.route.answered) && caller.isSettling(now)
             ? SETTLING_RETRY_MS * (0.5 + runtime.random.next())
@@ -225,7 +188,7 @@ async function attempts(
         }
         const away = transport.status !== "connected";
         const total = expiresAt - startedAt;
-        error = failureError(failure, service, method, options.instance, total, away);
+        error = failureError(failure, service, method, aim?.instance, total, away);
       }
       const policy = retry === undefined || retry === false ? REFUSED : resolveRetry(retry);
       const wait = retryDelay(policy, attempt, runtime.random.next());
@@ -241,45 +204,4 @@ async function attempts(
     if (isWhole) failed(job, error);
     throw error;
   }
-}
-
-function outgoing(
-  { invoker, route, options, expiresAt, traceId, span }: Job,
-  params: Readonly<Record<string, unknown>>,
-  headers: Readonly<Record<string, string>> | undefined,
-): Outgoing {
-  const { runtime, origin, source } = invoker;
-  const { instance, signal, idempotent, retry } = options;
-  const { service, method } = route;
-  const repeatable = idempotent === true && retry !== false;
-  const to = instance === undefined
-    ? route
-    : { service, method, subject: rpcInstanceSubject(service, method, instance) };
-  const given = headers?.[HEADER.traceparent];
-  if (given !== undefined) {
-    // The caller goes on in a trace from elsewhere: the envelope names the same one.
-    const trace = { id: traceIdOf(given) ?? traceId, parent: given };
-    return new Outgoing(to, source, params, trace, expiresAt, { signal, headers, repeatable });
-  }
-  const spanId = runtime.random.spanId();
-  const parent = span?.traceparent ??
-    (origin === undefined
-      ? newTraceparent(traceId, spanId)
-      : traceparentOf(traceId, spanId, origin.traceparent));
-  return new Outgoing(to, source, params, { id: traceId, parent }, expiresAt, {
-    signal,
-    headers,
-    repeatable,
-  });
-}
-
-function mayRetry(
-  error: unknown,
-  attempt: number,
-  { retry, idempotent }: CallOptions,
-  lost: boolean,
-): boolean {
-  if (retry === false || !isSafeToRetry(error, idempotent === true)) return false;
-  if (retry !== undefined) return retry.retryIf?.(error, attempt) ?? true;
-  return lost || (AegisError.is(error, "SERVICE_UNAVAILABLE") && error.details.refused === true);
 }

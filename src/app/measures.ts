@@ -13,6 +13,7 @@ const CODES = new Set([
   "INTERNAL_ERROR",
   "CANCELLED",
   "BUSY",
+  "CIRCUIT_OPEN",
   "CLOSED",
   "QUEUE_FULL",
   "STREAM_NOT_FOUND",

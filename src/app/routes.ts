@@ -15,6 +15,8 @@ export interface Route {
   readonly measures: Measures;
   /** Whether it was ever answered on this bus: then it is there, and after an outage it comes back. */
   answered: boolean;
+  /** The instances that have answered when they were called alone; undefined before the first. */
+  met: Set<string> | undefined;
 }
 
 /** Routes by name, made at the first call of each. */
@@ -45,6 +47,7 @@ export class Routes {
       subject: rpcSubject(service, method),
       measures: new Measures(this.#runtime, "client", { service, method }),
       answered: false,
+      met: undefined,
     };
     const methods = this.#routes.get(service) ?? new Map<string, Route>();
     this.#routes.set(service, methods.set(method, route));

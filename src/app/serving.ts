@@ -39,12 +39,20 @@ export class Serving {
   ) {
     const { bus, version = "0.0.0", middleware = [], concurrency = Infinity } = options;
     const parts = partsOf(bus, `service "${service}"`);
-    const { runtime, caller, listening, busStreams, records } = parts;
+    const { runtime, caller, listening, busStreams, records, directory: peers } = parts;
     this.runtime = runtime;
     this.instanceId = options.instanceId ?? `${service}-${runtime.random.spanId()}`;
     const { instanceId } = this;
     const stamp = { by: service, version };
-    const invoker = { runtime, caller, middleware: [], source: service, origin: undefined };
+    const invoker = {
+      runtime,
+      caller,
+      middleware: [],
+      source: service,
+      origin: undefined,
+      peers,
+      circuits: undefined,
+    };
     this.client = clientOf(invoker, stamp, bus);
     const outbound = outboundFrom(invoker, stamp, bus);
     this.#responder = new Responder(runtime, {

@@ -136,10 +136,12 @@ export class UnavailableError extends AegisError {
   /** The name of the class. */
   override name = "UnavailableError";
 
-  /** Makes an error of code `SERVICE_UNAVAILABLE`, or `BUSY` where the service has all the work that it takes. */
+  /**
+   * Makes an error of code `SERVICE_UNAVAILABLE`, `BUSY` where the service has all the work that it takes, or `CIRCUIT_OPEN`.
+   */
   constructor(
     message: string,
-    options?: ErrorOptions & { readonly code?: "SERVICE_UNAVAILABLE" | "BUSY" },
+    options?: ErrorOptions & { readonly code?: "SERVICE_UNAVAILABLE" | "BUSY" | "CIRCUIT_OPEN" },
   ) {
     super(options?.code ?? "SERVICE_UNAVAILABLE", message, options);
   }

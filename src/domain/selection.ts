@@ -1,15 +1,12 @@
 // Selection: which of many instances is asked.
 
+import { show } from "./check.ts";
+import { suggest } from "./suggest.ts";
+
 /** How one of many is chosen: in turn, by chance, by a key that always leads to the same one, or the one with least to do. */
 export type SelectStrategy = "round_robin" | "random" | "sticky" | "least_loaded";
 
-/** All of them. */
-export const SELECT_STRATEGIES: readonly SelectStrategy[] = [
-  "round_robin",
-  "random",
-  "sticky",
-  "least_loaded",
-];
+const STRATEGIES: readonly SelectStrategy[] = ["round_robin", "random", "sticky", "least_loaded"];
 
 /** One that may be chosen. */
 export interface Candidate {
@@ -96,4 +93,36 @@ function mixed(number: number): number {
   hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
   hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
   return (hash ^ hash >>> 16) >>> 0;
+}
+
+/**
+ * Checks a strategy and its key. `option` is the name of the option that holds the strategy.
+ *
+ * @throws {TypeError} when it is none, when `sticky` has no key, or a key has no strategy.
+ */
+export function assertStrategy(
+  strategy: unknown,
+  key: unknown,
+  where: string,
+  option: "select" | "strategy",
+): void {
+  if (strategy !== undefined && !STRATEGIES.includes(strategy as SelectStrategy)) {
+    throw new TypeError(
+      `Cannot use ${show(strategy)} as option "${option}" ${where}: there is no such strategy; ${
+        suggest(typeof strategy === "string" ? strategy : "", STRATEGIES)
+      }`,
+    );
+  }
+  if (key === undefined ? strategy === "sticky" : typeof key !== "string") {
+    throw new TypeError(
+      `Cannot use ${
+        show(key)
+      } as option "key" ${where}: it must be a string, by which "sticky" goes`,
+    );
+  }
+  if (key !== undefined && strategy === undefined) {
+    throw new TypeError(
+      `Cannot use option "key" ${where} alone: it goes with ${option}: "sticky"`,
+    );
+  }
 }

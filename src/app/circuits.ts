@@ -1,0 +1,175 @@
+// The circuits of a client: one for each method of each instance that is asked, and of each service as a whole.
+
+import {
+  type Circuit,
+  circuitAfter,
+  type CircuitSettings,
+  letsThrough,
+  newCircuit,
+} from "../domain/circuit.ts";
+import { AegisError, UnavailableError } from "../domain/error.ts";
+import type { Labels } from "../ports/metrics.ts";
+import type { Failure } from "./answer.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** Beyond this number all are forgotten, so that names from outside cannot fill the memory. */
+const MAX_CIRCUITS = 10_000;
+/** The name that stands for all instances of a service, which no instance has. */
+const ALL = "*";
+/** What the gauge shows. */
+const STATES = { closed: 0, half_open: 1, open: 2 } as const;
+const STATE = "aegis_circuit_state";
+const OPENS = "aegis_circuit_opens_total";
+
+/** What is asked: a method of one instance, or of a service whichever instance answers. */
+export interface Asked {
+  readonly service: string;
+  readonly method: string;
+  readonly instance: string | undefined;
+}
+
+/** Circuits by what is asked. */
+export class Circuits {
+  readonly #runtime: Runtime;
+  readonly #settings: CircuitSettings;
+  #breakers = new Map<string, Breaker>();
+
+  /** All of them open and close alike. */
+  constructor(runtime: Runtime, settings: CircuitSettings) {
+    this.#runtime = runtime;
+    this.#settings = settings;
+  }
+
+  /** The circuit of what is asked. */
+  of(asked: Asked): Breaker {
+    const name = nameOf(asked);
+    let breaker = this.#breakers.get(name);
+    if (breaker === undefined) {
+      if (this.#breakers.size >= MAX_CIRCUITS) this.#breakers = new Map();
+      breaker = new Breaker(this.#runtime, this.#settings, asked);
+      this.#breakers.set(name, breaker);
+    }
+    return breaker;
+  }
+
+  /** Whether a call would be let through now. */
+  lets(asked: Asked, now: number): boolean {
+    return this.#breakers.get(nameOf(asked))?.lets(now) ?? true;
+  }
+}
+
+function nameOf({ service, method, instance = ALL }: Asked): string {
+  return `${service}.${method}.${instance}`;
+}
+
+/** One circuit, with what it shows of itself. */
+export class Breaker {
+  readonly #runtime: Runtime;
+  readonly #settings: CircuitSettings;
+  readonly #asked: Asked;
+  readonly #labels: Labels;
+  #circuit: Circuit;
+
+  /** A closed one. */
+  constructor(runtime: Runtime, settings: CircuitSettings, asked: Asked) {
+    const { service, method, instance = ALL } = asked;
+    this.#runtime = runtime;
+    this.#settings = settings;
+    this.#asked = asked;
+    this.#labels = Object.freeze({ service, method, instance });
+    this.#circuit = newCircuit(runtime.clock.monotonic());
+  }
+
+  /** Whether it lets a call through now. */
+  lets(now: number): boolean {
+    return letsThrough(this.#circuit, now, this.#settings);
+  }
+
+  /** Begins a call that it lets through; what it gives is for {@linkcode ended}. */
+  begun(now: number): number {
+    this.#set(circuitAfter(this.#circuit, { kind: "begun" }, now, this.#settings));
+    return this.#circuit.era;
+  }
+
+  /** Takes note of what a call came to. */
+  ended(era: number, outcome: "good" | "failed" | "void", tookMs: number, now: number): void {
+    const event = { kind: "ended", era, outcome, tookMs } as const;
+    this.#set(circuitAfter(this.#circuit, event, now, this.#settings));
+  }
+
+  /** When it tries again, in monotonic milliseconds; the past where a call is trying already. */
+  get until(): number {
+    return this.#circuit.until;
+  }
+
+  /** What a call ends with that it does not let through. */
+  error(now: number): UnavailableError {
+    const { service, method, instance } = this.#asked;
+    const retryAfterMs = Math.max(0, Math.ceil(this.until - now));
+    const where = instance === undefined ? "" : ` of instance "${instance}"`;
+    const when = retryAfterMs > 0
+      ? `is tried again in ${retryAfterMs} ms`
+      : "is being tried by another call";
+    return new UnavailableError(
+      `Cannot call ${service}.${method}: its circuit${where} is open, since too many calls failed or were slow; it ${when}`,
+      {
+        code: "CIRCUIT_OPEN",
+        details: {
+          service,
+          method,
+          ...(instance === undefined ? {} : { instance }),
+          retryAfterMs,
+          sent: false,
+        },
+      },
+    );
+  }
+
+  #set(next: Circuit): void {
+    const { state } = this.#circuit;
+    this.#circuit = next;
+    if (next.state === state) return;
+    const { metrics, logger } = this.#runtime;
+    try {
+      metrics.gauge(STATE, STATES[next.state], this.#labels);
+      if (next.state === "open") metrics.increment(OPENS, this.#labels);
+    } catch (error) {
+      // A call has ended well or badly already; metrics of the program's own do not change that.
+      logger.warn("The metrics threw an error", { error, metric: STATE });
+    }
+    if (next.state === "half_open") return;
+    logger[next.state === "open" ? "warn" : "info"](
+      `The circuit of a method is ${next.state}`,
+      this.#labels,
+    );
+  }
+}
+
+/**
+ * What an attempt says of whom it went to: whoever did not answer in time, could not, or had too much to do has failed;
+ * whoever answered anything else has not; and an attempt that nobody has got says nothing.
+ */
+export function outcomeOf(
+  failure: Failure | undefined,
+  error: unknown,
+  away: boolean,
+): "good" | "failed" | "void" {
+  if (failure !== undefined) {
+    return failure.kind === "unreadable" || (failure.kind === "timeout" && !away)
+      ? "failed"
+      : "void";
+  }
+  if (!AegisError.is(error)) return "good";
+  switch (error.code) {
+    case "TIMEOUT":
+    case "INTERNAL_ERROR":
+    case "BUSY":
+    case "CIRCUIT_OPEN":
+      return "failed";
+    case "SERVICE_UNAVAILABLE":
+      // One that stops hands back what it has not begun, which is in order.
+      return error.details.refused === true ? "void" : "failed";
+    default:
+      return "good";
+  }
+}
