@@ -37,6 +37,8 @@ export class DiscoveryFeed {
   /** Whether the view was told what there is in this run, however long ago. */
   #hasTold = false;
   #isLive = false;
+  /** Whether the watch was ended so that another one is opened. */
+  #isAgain = false;
   #since = 0;
   #error: Error | undefined;
   #isClosed = false;
@@ -91,6 +93,8 @@ export class DiscoveryFeed {
   again(): void {
     if (this.#telling !== undefined || this.#run === undefined) return;
     this.#mustTell();
+    this.#isAgain = true;
+    this.#isLive = false;
     void this.#watch?.stop();
   }
 
@@ -145,13 +149,14 @@ export class DiscoveryFeed {
         await this.#follow(over);
         failures = 0;
       } catch (error) {
-        if (over.aborted) return;
         failures = this.#isLive ? 1 : failures + 1;
         wait = isLasting(error) ? REFUSED_MS : retryDelay(AGAIN, failures, random.next());
-        this.#failed(error);
+        if (!over.aborted) this.#failed(error);
       }
+      if (over.aborted) return;
       this.#isLive = false;
-      await pause(this.#runtime, wait, over).catch(() => undefined);
+      if (this.#isAgain) this.#isAgain = false;
+      else await pause(this.#runtime, wait, over).catch(() => undefined);
     }
   }
 
