@@ -1,6 +1,7 @@
 // The bus: a connection with everything that runs on it.
 
 import { show } from "../domain/check.ts";
+import { REGISTRY_BUCKET } from "../domain/instance.ts";
 import type { Kv, KvOptions } from "../ports/kv.ts";
 import type { BusStatus, ServerInfo, TransportKind } from "../ports/transport.ts";
 import type { ReadableMetrics } from "../ports/metrics.ts";
@@ -10,7 +11,7 @@ import { CommandSender } from "./command_sender.ts";
 import { CommandTracker } from "./command_tracker.ts";
 import { BusStreams } from "./bus_streams.ts";
 import { KvBuckets } from "./kv_buckets.ts";
-import type { Directory } from "./discovery_directory.ts";
+import { Directory } from "./discovery_directory.ts";
 import { Listening } from "./listening.ts";
 import { Parking } from "./parking.ts";
 import { Publisher } from "./publisher.ts";
@@ -103,10 +104,12 @@ export interface BusParts {
   readonly tracker: CommandTracker;
   /** What sends the notices of its instances. */
   readonly notices: RegistryNotices;
+  /** Opens the bucket of the registry. */
+  readonly openRegistry: () => Promise<Kv>;
   /** Its buckets, for whoever opens one in a way of its own, and how their watches are doing. */
   readonly buckets: KvBuckets;
   /** Who is there, as the registry tells. */
-  readonly directory: Directory | undefined;
+  readonly directory: Directory;
 }
 
 /** How long a health check waits for the server, in milliseconds. */
@@ -171,6 +174,11 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     if (status !== "reconnecting") parking.wake();
   });
   const buckets = new KvBuckets(runtime, parking);
+  const openRegistry = (): Promise<Kv> => {
+    // As the original writes and reads it, whatever this bus writes otherwise; and whoever has made it, as it is.
+    const codec = runtime.codecs.find(({ name }) => name === "json") ?? runtime.codec;
+    return buckets.open(REGISTRY_BUCKET, {}, { codec, adopt: true });
+  };
   const stamp = { by: runtime.name, version: "0.0.0" };
   const records = new CommandRecords(runtime, busStreams, parking, stamp);
   const tracker = new CommandTracker(runtime, records);
@@ -184,8 +192,9 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     records,
     tracker,
     notices: new RegistryNotices(runtime),
+    openRegistry,
     buckets,
-    directory: undefined,
+    directory: new Directory(runtime, openRegistry),
     commandSender: new CommandSender(runtime, busStreams, parking, tracker, records),
   });
   return bus;

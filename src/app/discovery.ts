@@ -1,7 +1,7 @@
 // Discovery: which instances of a service there are, how they are, and which one to ask.
 
 import { assertKeys, show } from "../domain/check.ts";
-import { AegisError, ClosedError, UnavailableError } from "../domain/error.ts";
+import { ClosedError, UnavailableError } from "../domain/error.ts";
 import type { ServiceInstance } from "../domain/instance.ts";
 import { assertServiceName } from "../domain/subject.ts";
 import { type Bus, isBus, partsOf } from "./bus.ts";
@@ -108,17 +108,17 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
 }
 
 class RegistryDiscovery implements Discovery {
-  readonly #directory: Directory | undefined;
+  readonly #directory: Directory;
   readonly #watchers = new Set<InstanceWatcher>();
   #unsubscribe: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(directory: Directory | undefined) {
+  constructor(directory: Directory) {
     this.#directory = directory;
   }
 
   get stale(): boolean {
-    return this.#unsubscribe === undefined || this.#directory?.feed.stale !== false;
+    return this.#unsubscribe === undefined || this.#directory.feed.stale;
   }
 
   async discover(
@@ -172,13 +172,13 @@ class RegistryDiscovery implements Discovery {
 
   health(): DiscoveryHealth {
     const { stale } = this;
-    const directory = this.#directory;
+    const { feed, view } = this.#directory;
     return {
       ok: !stale,
       stale,
-      instances: directory?.view.size ?? 0,
-      ignored: directory?.view.ignored ?? 0,
-      error: directory?.feed.error,
+      instances: view.size,
+      ignored: view.ignored,
+      error: feed.error,
     };
   }
 
@@ -188,7 +188,7 @@ class RegistryDiscovery implements Discovery {
     if (this.#unsubscribe !== undefined) {
       this.#unsubscribe();
       this.#unsubscribe = undefined;
-      this.#directory?.feed.leave();
+      this.#directory.feed.leave();
     }
     return Promise.resolve();
   }
@@ -203,12 +203,6 @@ class RegistryDiscovery implements Discovery {
       throw new ClosedError("Cannot look for instances: the discovery is closed");
     }
     const directory = this.#directory;
-    if (directory === undefined) {
-      throw new AegisError(
-        "JETSTREAM_DISABLED",
-        "Cannot look for instances: the transport has no streams, which the registry is kept in",
-      );
-    }
     if (this.#unsubscribe === undefined) {
       directory.feed.use();
       this.#unsubscribe = directory.feed.onEnd(() => this.#end());

@@ -1,6 +1,5 @@
 // Presence: how others see an instance, by its record in the registry and by what it answers to the tools of NATS.
 
-import { REGISTRY_BUCKET } from "../domain/instance.ts";
 import { fitServed, type Served } from "../domain/instance_fit.ts";
 import type { CallStats } from "../domain/call_stats.ts";
 import { srvIdentity } from "../domain/srv.ts";
@@ -42,7 +41,7 @@ export class Presence {
   /** Nothing is seen before it is shown. */
   constructor(parts: PresenceParts) {
     this.#parts = parts;
-    const { bus: { runtime, notices, buckets }, service, instanceId } = parts;
+    const { bus: { runtime, notices, openRegistry: open }, service, instanceId } = parts;
     const { version = "0.0.0", metadata = {}, registry } = parts.options;
     this.#srv = new Srv({
       runtime,
@@ -52,8 +51,6 @@ export class Presence {
     });
     const settings = registrySettings(registry, "");
     if (settings === undefined) return;
-    // As the original writes and reads it, whatever this bus writes otherwise.
-    const codec = runtime.codecs.find(({ name }) => name === "json") ?? runtime.codec;
     this.#registry = new Registry({
       runtime,
       notices,
@@ -67,8 +64,7 @@ export class Presence {
         metadata,
         ...fitServed(this.#all(), metadata),
       }),
-      // Whoever has made it, the original too, it is used as it is.
-      open: () => buckets.open(REGISTRY_BUCKET, {}, { codec, adopt: true }),
+      open,
       load: () => {
         const { lateMs } = this.#late;
         this.#late.lateMs = 0;
