@@ -27,6 +27,8 @@ export type {
   CommandState,
   ProgressStep,
 } from "./domain/command_record.ts";
+export type { CircuitOptions } from "./domain/circuit.ts";
+export type { SelectStrategy } from "./domain/selection.ts";
 export type { DeliverFrom } from "./domain/deliver_from.ts";
 export type { ResolvedRetryPolicy, RetryPolicy } from "./domain/retry.ts";
 export type { StreamOptions, StreamsOptions } from "./domain/stream_options.ts";
@@ -94,6 +96,10 @@ export type {
 export type { HealthProblem, HealthReport, MetricsReport } from "./app/built_in.ts";
 export type { RegistryHealth } from "./app/registry.ts";
 export type { RegistryOptions } from "./app/registry_options.ts";
+export { createDiscovery } from "./app/discovery.ts";
+export type { Discovery, DiscoveryHealth, DiscoveryOptions } from "./app/discovery.ts";
+export type { DiscoverOptions, SelectOptions, WatchOptions } from "./app/discovery_options.ts";
+export type { InstanceChange, InstanceWatch } from "./app/discovery_watch.ts";
 export { createClient } from "./app/client.ts";
 export type { Client, ClientOptions } from "./app/client.ts";
 export type {
