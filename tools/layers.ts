@@ -49,6 +49,7 @@ const SHARED: Readonly<Record<string, string>> = {
   "dead_letters.ts": "the same, as clients see it",
   "deadlines.ts": "one timer for all that expires, in calls as in commands",
   "handler_context.ts": "what a handler is shown, of a call as of an event",
+  "leading.ts": "whether this instance leads, as handlers of every kind ask",
   "limiter.ts": "slots and a bounded wait, the same for every kind of handler",
   "measures.ts": "the names and labels of metrics, which must agree",
   "middleware.ts": "the chain that wraps any handler",
@@ -173,7 +174,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "discovery_view.ts",
     "discovery_watch.ts",
   ],
-  election: ["election.ts"],
+  election: ["election.ts", "election_store.ts"],
 };
 
 /** The files that put capabilities together. */

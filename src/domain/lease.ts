@@ -59,15 +59,15 @@ function observe(
     }
     case "conflict": {
       const attempt = answered(draft, observation.write);
+      if (attempt === undefined) break;
       const until = now + draft.policy.retryIntervalMs;
-      if (attempt !== undefined) draft.refused = { revision: attempt.revision, until };
+      draft.refused = { revision: attempt.revision, until };
       draft.stale = true;
       if (draft.stage === "leaving") draft.stage = "stopping";
       break;
     }
     case "unknown":
-      answered(draft, observation.write);
-      draft.stale = true;
+      if (answered(draft, observation.write) !== undefined) draft.stale = true;
       break;
     case "link":
       draft.linked = observation.up;
@@ -76,6 +76,10 @@ function observe(
       draft.readAt = -Infinity;
       if (draft.right !== undefined) draft.renewAt = now;
       else draft.stale = true;
+      break;
+    case "slept":
+      draft.attempts = [];
+      if (draft.right !== undefined) yieldNow(draft, actions);
       break;
     case "stop":
       if (draft.stage === "standing") draft.stage = "stopping";
@@ -86,7 +90,7 @@ function observe(
   }
 }
 
-/** A write was answered, or will not be: the attempt, if it may still have come to something. */
+/** A write was answered, or will not be: the attempt, unless it is known already what it came to. */
 function answered(draft: Draft, write: number): LeaseAttempt | undefined {
   const { pending } = draft;
   if (pending?.write === write) {
@@ -118,6 +122,8 @@ function see(
     draft.highest = Math.max(draft.highest, tokenOf(content, revision));
     if (content.writer === draft.writer) {
       const attempt = attempts.find(({ write }) => write === content.write);
+      // Its answer says nothing new, and may never come.
+      if (draft.pending?.write === content.write) draft.pending = undefined;
       return confirm(draft, attempt, revision, now, actions);
     }
   }

@@ -27,6 +27,8 @@ export type LeaseObservation =
   | { readonly kind: "link"; readonly up: boolean }
   /** Time has passed. */
   | { readonly kind: "timer" }
+  /** More of it has passed than the clock shows, for the machine slept: no right from before that is left. */
+  | { readonly kind: "slept" }
   /** The leader is to let go, and to stand for election no more. */
   | { readonly kind: "stop" };
 
@@ -133,6 +135,12 @@ export function newLease(holder: string, writer: string, policy: FailoverPolicy)
     highest: 0,
     base: 0,
   };
+}
+
+/** Whether it is decided for now who leads: this one, or the one whose record is waited for. */
+export function isSettled({ right, seen, stale, reading, pending }: LeaseState): boolean {
+  return right !== undefined ||
+    seen !== undefined && seen.waitMs > 0 && !stale && !reading && pending === undefined;
 }
 
 /** Whether it leads at that time. Ask at each use: a process that stood still wakes up as no leader. */

@@ -256,6 +256,14 @@ test("a leader that is cut off leads to the end of its right, and renews as soon
   deepStrictEqual(kinds(candidate.on({ kind: "link", up: true }, 1_120)), ["write"]);
 });
 
+test("after a sleep that the clock does not show nothing from before gives a right", () => {
+  const candidate = leader();
+  candidate.timer(1_200);
+  deepStrictEqual(kinds(candidate.on({ kind: "slept" }, 1_210)), ["yield"]);
+  deepStrictEqual(kinds(candidate.on({ kind: "stored", write: 2, revision: 2 }, 1_211)), ["write"]);
+  ok(!leadsAt(candidate.state, 1_211));
+});
+
 test("tokens go on from the highest where a store has lost its revisions", () => {
   const candidate = waiting({ ...OTHER, token: 57 });
   candidate.on({ kind: "link", up: true }, 1_100);

@@ -1,0 +1,28 @@
+// Leading: whether this instance is the one of its group that acts, as handlers of every kind ask.
+
+import { NotActiveError } from "../domain/error.ts";
+
+/** Who knows whether this instance leads. */
+export interface Leading {
+  /**
+   * The fencing token while it leads, else undefined. The clock is looked at each time: a process that stood still does not
+   * lead, whatever it was before.
+   */
+  readonly token: number | undefined;
+}
+
+/** The error of who is asked for what only the leader does. */
+export function notActive(service: string, what: string): NotActiveError {
+  return new NotActiveError(
+    `${what} was not begun: this instance of ${service} stands by, and another one leads`,
+    { details: { sent: false } },
+  );
+}
+
+/** The error that a handler is told, and its caller, when the leadership has ended in which it began. */
+export function leadershipLost(service: string, what: string): NotActiveError {
+  return new NotActiveError(
+    `${what} was aborted: this instance of ${service} leads no longer, and another one may have begun`,
+    { details: { sent: true } },
+  );
+}
