@@ -144,6 +144,7 @@ async function attempts(
           job.route.answered = true;
           error = answerError(outcome, transport.messaging, service, method);
           if (error === undefined) {
+            aim?.settle(undefined, undefined, false, clock.monotonic());
             if (isWhole) succeeded(job);
             return outcome.result;
           }
