@@ -177,8 +177,13 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
   const openRegistry = (): Promise<Kv> => {
     // As the original writes and reads it, whatever this bus writes otherwise; and whoever has made it, as it is.
     const codec = runtime.codecs.find(({ name }) => name === "json") ?? runtime.codec;
-    return buckets.open(REGISTRY_BUCKET, {}, { codec, adopt: true });
+    return buckets.open(REGISTRY_BUCKET, {}, { codec, adopt: true, lenient: true });
   };
+  const directory = new Directory(runtime, {
+    open: openRegistry,
+    trouble: () =>
+      buckets.health().find(({ bucket, live }) => bucket === REGISTRY_BUCKET && !live)?.error,
+  });
   const stamp = { by: runtime.name, version: "0.0.0" };
   const records = new CommandRecords(runtime, busStreams, parking, stamp);
   const tracker = new CommandTracker(runtime, records);
@@ -194,7 +199,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     notices: new RegistryNotices(runtime),
     openRegistry,
     buckets,
-    directory: new Directory(runtime, openRegistry),
+    directory,
     commandSender: new CommandSender(runtime, busStreams, parking, tracker, records),
   });
   return bus;

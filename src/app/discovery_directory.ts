@@ -2,7 +2,7 @@
 
 import type { SelectStrategy } from "../domain/selection.ts";
 import { choose } from "../domain/selection.ts";
-import { DiscoveryFeed, type OpenRegistry } from "./discovery_feed.ts";
+import { DiscoveryFeed, type RegistryBucket } from "./discovery_feed.ts";
 import type { Choices, Seen } from "./discovery_service.ts";
 import { DiscoveryView } from "./discovery_view.ts";
 import type { Runtime } from "./runtime.ts";
@@ -21,10 +21,10 @@ export class Directory {
   #isUsed = false;
 
   /** It does nothing before somebody looks. */
-  constructor(runtime: Runtime, openRegistry: OpenRegistry) {
+  constructor(runtime: Runtime, registry: RegistryBucket) {
     this.#runtime = runtime;
     this.view = new DiscoveryView(runtime);
-    this.feed = new DiscoveryFeed(runtime, this.view, openRegistry);
+    this.feed = new DiscoveryFeed(runtime, this.view, registry);
   }
 
   /** Whether it is known who is there, and up to date. */

@@ -9,8 +9,13 @@ import type { DiscoveryView } from "./discovery_view.ts";
 import { pause } from "./pause.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** Opens the bucket of the registry, which is made where it is not there. */
-export type OpenRegistry = () => Promise<Kv>;
+/** The bucket of the registry. */
+export interface RegistryBucket {
+  /** Opens it; it is made where it is not there. */
+  readonly open: () => Promise<Kv>;
+  /** What keeps its watches from hearing anything at the moment; undefined when nothing does. */
+  readonly trouble: () => string | undefined;
+}
 
 const AGAIN: ResolvedRetryPolicy = resolveRetry({
   attempts: 1_000_000,
@@ -26,7 +31,7 @@ const PASSING: readonly string[] = ["SERVICE_UNAVAILABLE", "TIMEOUT", "CONFLICT"
 export class DiscoveryFeed {
   readonly #runtime: Runtime;
   readonly #view: DiscoveryView;
-  readonly #openRegistry: OpenRegistry;
+  readonly #registry: RegistryBucket;
   readonly #onEnd = new Set<() => void>();
   #users = 0;
   /** Ends the run that is going on. */
@@ -44,10 +49,10 @@ export class DiscoveryFeed {
   #isClosed = false;
 
   /** It does nothing before somebody uses it. */
-  constructor(runtime: Runtime, view: DiscoveryView, openRegistry: OpenRegistry) {
+  constructor(runtime: Runtime, view: DiscoveryView, registry: RegistryBucket) {
     this.#runtime = runtime;
     this.#view = view;
-    this.#openRegistry = openRegistry;
+    this.#registry = registry;
     runtime.transport.onStatus((status) => {
       if (status === "closed") this.#close();
     });
@@ -55,7 +60,8 @@ export class DiscoveryFeed {
 
   /** Whether the view may be out of date: the bus is away, or the watch is. */
   get stale(): boolean {
-    return !this.#isLive || this.#runtime.transport.status !== "connected";
+    return !this.#isLive || this.#runtime.transport.status !== "connected" ||
+      this.#registry.trouble() !== undefined;
   }
 
   /** Whether the view knows what there is, or did when the bus went away. */
@@ -70,7 +76,10 @@ export class DiscoveryFeed {
 
   /** Why the view is out of date, where that is known. */
   get error(): Error | undefined {
-    return this.#error;
+    const trouble = this.#isLive ? this.#registry.trouble() : undefined;
+    return trouble === undefined
+      ? this.#error
+      : new UnavailableError(`The registry cannot be watched at the moment: ${trouble}`);
   }
 
   /** Begins to watch, for one user more. */
@@ -162,7 +171,7 @@ export class DiscoveryFeed {
 
   /** Follows one watch to its end. */
   async #follow(over: AbortSignal): Promise<void> {
-    const kv = await this.#openRegistry();
+    const kv = await this.#registry.open();
     if (over.aborted) return;
     this.#view.begin();
     const watch = kv.watch({

@@ -29,6 +29,8 @@ export interface KvInternals {
   readonly adopt?: boolean;
   /** Whether other servers than the leader may answer, where it is made, and are asked where it is there. @default {true} */
   readonly direct?: boolean;
+  /** Whether a value that cannot be read is given as undefined, for whoever has to know that somebody has spoilt it. @default {false} */
+  readonly lenient?: boolean;
 }
 
 /** How long opening may take, in milliseconds. */
@@ -68,7 +70,7 @@ export class KvBuckets {
   async open<T>(
     name: string,
     options: KvOptions<T> = {},
-    { codec, adopt = false, direct = true }: KvInternals = {},
+    { codec, adopt = false, direct = true, lenient = false }: KvInternals = {},
   ): Promise<Kv<T>> {
     assertBucketName(name);
     assertBucketOptions(options);
@@ -80,7 +82,7 @@ export class KvBuckets {
       ...Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)),
     };
     const bucket = await this.#open({ name, asked, adopt, direct });
-    const values = new KvValues<T>(runtime, name, codec ?? runtime.codec, schema);
+    const values = new KvValues<T>(runtime, name, codec ?? runtime.codec, schema, lenient);
     return new BucketKv(bucket, this.#feeds, values);
   }
 

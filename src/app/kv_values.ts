@@ -14,17 +14,20 @@ export class KvValues<T> {
   readonly #bucket: string;
   readonly #codec: Codec;
   readonly #schema: Schema<unknown, T> | undefined;
+  readonly #isLenient: boolean;
 
   constructor(
     runtime: Runtime,
     bucket: string,
     codec: Codec,
     schema: Schema<unknown, T> | undefined,
+    isLenient = false,
   ) {
     this.#runtime = runtime;
     this.#bucket = bucket;
     this.#codec = codec;
     this.#schema = schema;
+    this.#isLenient = isLenient;
   }
 
   /**
@@ -96,6 +99,7 @@ export class KvValues<T> {
       return decodeBody(codecOf(this.#runtime, message), message);
     } catch (cause) {
       if (!AegisError.is(cause)) throw cause;
+      if (this.#isLenient) return undefined;
       throw new SerializationError(`${what()}: ${cause.message}`, {
         cause,
         details: cause.details,

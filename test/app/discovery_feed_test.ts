@@ -159,6 +159,18 @@ test("while the bus is away the view stays as it was, and says that it is stale"
   deepStrictEqual([stage.names(), feed.stale], [["one"], false]);
 });
 
+test("what a watch suffers from shows, while the view stays as it was", async () => {
+  const stage = new Stage();
+  const { directory: { feed }, registry } = stage;
+  registry.beat("one");
+  await stage.known();
+  registry.trouble = () => "the stream has no leader";
+  deepStrictEqual([stage.names(), feed.stale], [["one"], true]);
+  match(feed.error!.message, /cannot be watched at the moment: the stream has no leader/);
+  registry.trouble = () => undefined;
+  deepStrictEqual([feed.stale, feed.error], [false, undefined]);
+});
+
 test("again() opens a new watch, lookups wait for it, and many at once make one", async () => {
   const stage = new Stage();
   const { directory: { feed }, registry } = stage;

@@ -185,8 +185,9 @@ bothStreams("when the bus is closed watches end and lookups are refused", async 
 });
 
 bothStreams("what anybody writes into the registry does no harm", async (buses) => {
-  await shops(buses, { a: "1.0.0" });
+  await shops(buses, { a: "1.0.0", b: "1.0.0" });
   await using discovery = createDiscovery({ bus: buses.client });
+  strictEqual((await discovery.discover("shop")).length, 2);
   const kv = await buses.server.kv("service_registry");
   const hostile: Record<string, unknown> = {
     "service-instances__shop__x": { serviceName: "shop", instanceId: "y" },
@@ -196,14 +197,21 @@ bothStreams("what anybody writes into the registry does no harm", async (buses) 
     "something else": { serviceName: "shop" },
   };
   await kv.putMany(hostile);
-  strictEqual((await discovery.discover("shop")).length, 1);
   await kv.putMany(hostile);
-  await shops(buses, { b: "1.0.0" });
+  // Bytes that are in no encoding, in the place of a record.
+  const bare = await buses.wire();
+  bare.publish("$KV.service_registry.service-instances__shop__a", "{no json");
+  await until(async () => (await discovery.discover("shop")).length === 1);
+  await shops(buses, { c: "1.0.0" });
   await until(async () => (await discovery.discover("shop")).length === 2);
-  strictEqual(discovery.health().ignored, 4);
+  strictEqual(discovery.health().ignored, 5);
   const warned = buses.logs.filter(({ message }) => message.includes("ignored"));
+  const keys = Object.keys(hostile).slice(0, 4);
   deepStrictEqual(
     warned.map(({ fields }) => fields.key).sort(),
-    Object.keys(hostile).slice(0, 4).sort(),
+    [
+      ...keys,
+      "service-instances__shop__a",
+    ].sort(),
   );
 });

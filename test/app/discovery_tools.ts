@@ -75,6 +75,8 @@ export class FakeRegistry {
   opened = 0;
   /** What an attempt to open it fails with. */
   refusal: Error | undefined;
+  /** What a watch of it suffers from. */
+  trouble: () => string | undefined = () => undefined;
   /** Whether watches tell what there is by themselves. */
   tells = true;
   readonly #values = new Map<string, KvChange>();
@@ -187,7 +189,7 @@ export class Stage {
           return () => {};
         },
       },
-    } as unknown as Runtime, this.registry.open);
+    } as unknown as Runtime, this.registry);
   }
 
   get status(): BusStatus {
