@@ -27,7 +27,7 @@ export interface PresenceParts {
 }
 
 /** How long the server may take to hear that nobody answers to the tools of NATS any more, in milliseconds. */
-const LEAVE_MS = 500;
+const CLOSE_MS = 500;
 
 /** How others see one instance of a service. */
 export class Presence {
@@ -85,10 +85,15 @@ export class Presence {
     await this.#registry?.open();
   }
 
-  /** Is seen no more; resolves when the server knows. It never rejects. */
-  async leave(): Promise<void> {
+  /** Is in the registry no more; resolves when the server knows. It never rejects. */
+  async unregister(): Promise<void> {
     this.#unwatch?.();
-    await Promise.all([this.#registry?.close(), this.#srv.drain(LEAVE_MS)]);
+    await this.#registry?.close();
+  }
+
+  /** Is seen no more by the tools of NATS either; resolves when the server knows, or has taken too long. */
+  close(): Promise<void> {
+    return this.#srv.drain(CLOSE_MS);
   }
 
   /** How its record is doing; undefined where there is to be none. */

@@ -193,11 +193,12 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
       await this.#started(hooks?.onStarted?.());
     } catch (error) {
       this.#status = "failed";
-      const left = this.#ending.within(this.#serving.presence.leave(), LEAST_MS);
-      await this.#ending.close().catch((cause) =>
-        logger.warn(`${this.name} could not take down its handlers`, { error: cause })
-      );
-      await left;
+      const { presence } = this.#serving;
+      const unseen = Promise.all([presence.unregister(), presence.close()]);
+      await Promise.all([this.#ending.close(), this.#ending.within(unseen, LEAST_MS)])
+        .catch((cause) =>
+          logger.warn(`${this.name} could not take down its handlers`, { error: cause })
+        );
       this.#over();
       throw error;
     }
@@ -248,12 +249,14 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
       inFlight: this.#serving.work.inFlight,
     });
     // First nobody finds it any more; a stop in a hurry takes that along with the rest.
-    const left = this.#serving.presence.leave();
-    await this.#ending.within(left);
+    const { presence } = this.#serving;
+    const unregistered = presence.unregister();
+    await this.#ending.within(unregistered);
     await this.#hook("onStop").catch((error) =>
       logger.error(`The onStop hook of ${this.name} failed`, { error })
     );
-    await Promise.all([this.#ending.run(), this.#ending.within(left, LEAST_MS)]);
+    const unseen = Promise.all([unregistered, presence.close()]);
+    await Promise.all([this.#ending.run(), this.#ending.within(unseen, LEAST_MS)]);
     this.#status = "stopped";
     logger.info(`${this.name} has stopped`, { instance: this.instanceId });
     await this.#hook("onStopped");

@@ -13,8 +13,7 @@ bothStreams("stop() waits for what runs, and stores its results", async (buses) 
       await gate.promise;
       return payload;
     }),
-    // It would leave the registry first.
-  ], { registry: false });
+  ], { registry: false }); // with it, that it leaves comes first
   const { send } = createClient({ bus: buses.client });
   const jobs = await Promise.all([1, 2, 3].map((n) => send("svc", "work", { n })));
   await until(() => begun === 3);

@@ -111,7 +111,6 @@ test("createService() leaves no trace on the bus, nor does a service that has st
   for (let n = 0; n < 3; n++) {
     const service = create();
     await service.start();
-    // The service itself, its answers, and its record in the registry.
     strictEqual(listeners, before + 3);
     await service.stop();
     strictEqual(listeners, before);

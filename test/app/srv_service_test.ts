@@ -3,7 +3,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import * as z from "zod";
 import { createClient, type Messaging, rpc, RpcError } from "../../mod.ts";
-import { arrived, ask, both, until } from "./buses.ts";
+import { arrived, ask, both, type Buses, until } from "./buses.ts";
 
 const create = rpc("create", {
   description: "Creates an order",
@@ -17,8 +17,8 @@ const options = { version: "1.2.3", instanceId: "orders-1", metadata: { zone: "a
 const asked = async (wire: Messaging, subject: string) =>
   JSON.parse((await ask(wire, subject, "")).text);
 
-/** How many answer within a round trip. */
-async function answers(wire: Messaging, subject: string): Promise<number> {
+/** How many answer. */
+async function answers(buses: Buses, wire: Messaging, subject: string): Promise<number> {
   let count = 0;
   const reply = `${wire.inbox}.all`;
   const subscription = wire.subscribe(reply, {
@@ -27,7 +27,9 @@ async function answers(wire: Messaging, subject: string): Promise<number> {
     },
   });
   wire.publish(subject, "", reply);
+  // To the services, back from them, and here.
   await wire.flush();
+  await arrived(buses);
   await wire.flush();
   await subscription.drain();
   return count;
@@ -85,18 +87,18 @@ both("it counts calls, failures and time, of callers that write nonsense too", a
 
 both("every instance answers for itself, and none after its stop", async (buses) => {
   const wire = await buses.wire();
-  strictEqual(await answers(wire, "$SRV.PING"), 0);
+  strictEqual(await answers(buses, wire, "$SRV.PING"), 0);
   const one = await buses.serve("orders", [create], options);
   await buses.serve("orders", [create], { instanceId: "orders-2" });
   await buses.serve("billing", [create]);
   await arrived(buses);
-  strictEqual(await answers(wire, "$SRV.PING"), 3);
-  strictEqual(await answers(wire, "$SRV.PING.orders"), 2);
-  strictEqual(await answers(wire, "$SRV.STATS.orders.orders-1"), 1);
-  strictEqual(await answers(wire, "$SRV.SCHEMA"), 0);
+  strictEqual(await answers(buses, wire, "$SRV.PING"), 3);
+  strictEqual(await answers(buses, wire, "$SRV.PING.orders"), 2);
+  strictEqual(await answers(buses, wire, "$SRV.STATS.orders.orders-1"), 1);
+  strictEqual(await answers(buses, wire, "$SRV.SCHEMA"), 0);
   await one.stop();
-  strictEqual(await answers(wire, "$SRV.PING.orders"), 1);
-  strictEqual(await answers(wire, "$SRV.PING.orders.orders-1"), 0);
+  strictEqual(await answers(buses, wire, "$SRV.PING.orders"), 1);
+  strictEqual(await answers(buses, wire, "$SRV.PING.orders.orders-1"), 0);
 });
 
 both("a start that fails leaves nothing that answers", async (buses) => {
@@ -107,5 +109,5 @@ both("a start that fails leaves nothing that answers", async (buses) => {
     },
   };
   await buses.serve("orders", [create], { hooks }).catch(() => {});
-  await until(async () => await answers(wire, "$SRV.PING") === 0);
+  await until(async () => await answers(buses, wire, "$SRV.PING") === 0);
 });
