@@ -43,11 +43,18 @@ export class StreamReader {
   readonly #ask: Ask;
   readonly #prefix: string;
   readonly #decoder = new TextDecoder();
+  /** Streams of which this user may ask the leader alone. */
+  readonly #withoutDirect = new Set<string>();
 
   /** Makes a reader. */
   constructor(ask: Ask, prefix: string) {
     this.#ask = ask;
     this.#prefix = prefix;
+  }
+
+  /** The connection is there again: what this user was not allowed it may be now. */
+  returned(): void {
+    this.#withoutDirect.clear();
   }
 
   /**
@@ -65,7 +72,7 @@ export class StreamReader {
     { direct = false, timeoutMs = TIMEOUT_MS }: LastOptions = {},
   ): Promise<StoredMessage | undefined> {
     const end = performance.now() + timeoutMs;
-    if (direct && subject.length <= MAX_DIRECT) {
+    if (direct && subject.length <= MAX_DIRECT && !this.#withoutDirect.has(stream)) {
       const found = await this.#direct(stream, subject, Math.min(DIRECT_MS, timeoutMs / 2));
       if (found !== undefined) return found;
     }
@@ -86,8 +93,9 @@ export class StreamReader {
     // when it has nothing. Where nobody answers, the stream is not there, or takes no such questions.
     return this.#ask.ask(what, asked, "", timeoutMs, (message) => directMessage(message, stream))
       .catch((error) => {
-        if (AegisError.is(error, "TIMEOUT")) return undefined;
-        throw error;
+        if (AegisError.is(error, "PERMISSION_DENIED")) this.#withoutDirect.add(stream);
+        else if (!AegisError.is(error, "TIMEOUT")) throw error;
+        return undefined;
       });
   }
 
@@ -99,7 +107,7 @@ export class StreamReader {
     return this.#askLeader(stream, query, timeoutMs, (found) => found && this.#stored(found));
   }
 
-  #askLeader<T>(
+  async #askLeader<T>(
     stream: string,
     query: Query,
     timeoutMs: number,
@@ -107,7 +115,7 @@ export class StreamReader {
   ): Promise<T> {
     const what = assertName(stream);
     const asked = `${this.#prefix}.STREAM.MSG.GET.${stream}`;
-    return this.#ask.ask(what, asked, JSON.stringify(query), timeoutMs, (answer) => {
+    return await this.#ask.ask(what, asked, JSON.stringify(query), timeoutMs, (answer) => {
       if (answer.isNoResponders) throw streamsDisabled(what);
       const { error, message } = this.#json(answer, what);
       if (error?.err_code === API_ERROR.noMessageFound) return read(undefined);

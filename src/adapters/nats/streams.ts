@@ -140,6 +140,7 @@ export function createNatsStreams(
       // It may be another server, and streams may have been changed meanwhile.
       withoutIngest.clear();
       requests.returned();
+      reader.returned();
       for (const one of [...enlisted]) one.returned();
     },
     ended(why) {
