@@ -27,6 +27,8 @@
 import { createClock } from "./src/adapters/system/clock.ts";
 import type { Transport } from "./src/ports/transport.ts";
 import type { Case } from "./src/testing/contract_tools.ts";
+import { kvCases } from "./src/testing/kv_contract.ts";
+import type { KvCase } from "./src/testing/kv_tools.ts";
 import { type Faults, faulty } from "./src/testing/faults.ts";
 import { streamCases } from "./src/testing/stream_contract.ts";
 
@@ -39,6 +41,7 @@ export { captureLogs } from "./src/testing/capture_logs.ts";
 export type { CapturedLogs, LogLine } from "./src/testing/capture_logs.ts";
 export type { Case } from "./src/testing/contract_tools.ts";
 export type { Faults, PublishedMessage } from "./src/testing/faults.ts";
+export type { KvCase, KvStore } from "./src/testing/kv_tools.ts";
 export { ManualClock } from "./src/testing/manual_clock.ts";
 export { messagingContract } from "./src/testing/messaging_contract.ts";
 
@@ -60,6 +63,24 @@ export { messagingContract } from "./src/testing/messaging_contract.ts";
  * ```
  */
 export const streamContract: readonly Case[] = streamCases(createClock());
+
+/**
+ * What the KV store does on every broker, case by case: a transport with `streams` that holds {@linkcode streamContract}
+ * holds this as well, and these are the rules that programs rely on. `open` makes a new bus on one and the same broker each
+ * time it is called; each case closes those that it opened, and uses a bucket of its own, which it leaves behind.
+ *
+ * @example A transport of one's own proves itself
+ * ```ts ignore
+ * import { connect } from "@aegis/sdk";
+ * import { kvContract } from "@aegis/sdk/testing";
+ * import { test } from "node:test";
+ * import { openMine } from "./mine.ts";
+ *
+ * const open = async () => await connect({ transport: await openMine() });
+ * for (const { name, run } of kvContract) test(`mine: ${name}`, () => run(open));
+ * ```
+ */
+export const kvContract: readonly KvCase[] = kvCases(createClock());
 
 /**
  * A transport that loses, delays or doubles what is published through it, for `connect({ transport })`. It is the

@@ -153,7 +153,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "kv_feeds.ts",
     "kv_input.ts",
     "kv_known.ts",
-    "kv_latest.ts",
+    "kv_backlog.ts",
     "kv_list.ts",
     "kv_many.ts",
     "kv_parts.ts",

@@ -1,10 +1,10 @@
-// A watch: the changes of a feed, one after the other for whoever iterates, the last of each key where they come faster.
+// A watch: the changes of a feed, one after the other for whoever iterates.
 
 import { type AegisError, ClosedError } from "../domain/error.ts";
 import type { KvChange, KvEntry, KvWatch, KvWatchOptions } from "../ports/kv.ts";
 import type { FeedEvent, Watcher } from "./kv_event.ts";
 import type { KvFeed } from "./kv_feed.ts";
-import { LatestByKey } from "./kv_latest.ts";
+import { Backlog } from "./kv_backlog.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What a watch needs. */
@@ -27,9 +27,9 @@ export class Watch<T> implements KvWatch<T>, Watcher {
   readonly #parts: WatchParts<T>;
   readonly #options: KvWatchOptions;
   readonly #isReady = Promise.withResolvers<void>();
-  /** What was there already, and what has changed since; of each key the last. */
-  readonly #first = new LatestByKey<FeedEvent>();
-  readonly #changes = new LatestByKey<FeedEvent>();
+  /** What was there already, and what has changed since. */
+  readonly #first = new Backlog<FeedEvent>();
+  readonly #changes = new Backlog<FeedEvent>();
   readonly #abort = (): void => this.#end(this.#options.signal!.reason);
   #hasCaughtUp = false;
   #hasTold = false;
@@ -54,14 +54,8 @@ export class Watch<T> implements KvWatch<T>, Watcher {
   }
 
   hear(event: FeedEvent, isInitial: boolean): void {
-    const { key, operation } = event;
-    const wasWaiting = this.#first.delete(key);
-    if (isInitial && operation === "put") {
-      if (this.#options.initial !== false) this.#first.set(event);
-    } else if (!isInitial || !wasWaiting) {
-      if (isInitial && this.#options.initial === false) return;
-      this.#changes.set(event);
-    }
+    if (!isInitial) this.#changes.add(event);
+    else if (this.#options.initial ?? true) this.#first.add(event);
     this.#wake?.();
   }
 

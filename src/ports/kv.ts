@@ -49,19 +49,24 @@ export interface KvWatchOptions {
   readonly key?: string;
   /** Whether what is there already is told first. @default {true} */
   readonly initial?: boolean;
-  /** Called once, between the last change of what was there already and the first that comes after it. */
+  /** Called once, when all that was there already has been taken and before anything that came after it. */
   readonly onInitial?: () => void;
   /** Ends the watch. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * A watch: it tells each change once, in the order of their revisions key by key, over outages, restarts and lost
- * consumers; of changes of one key that follow one another faster than they are taken, the last is told at least. It ends
- * with the bus, its signal, `stop()`, or a `break` out of the loop over it.
+ * A watch: it tells each change once, in the order of their revisions, over outages, restarts and lost consumers. Of the
+ * changes of one key the last is told at least: those before it are left out where they were made while the bus was away,
+ * and where more than 1,000 changes wait to be taken. A value that cannot be read, or does not fit the schema, is passed
+ * over, with a warning in the log; `get()` says what is wrong with it. It ends with the bus, its signal, `stop()`, or a
+ * `break` out of the loop over it.
  */
 export interface KvWatch<T = unknown> extends AsyncIterableIterator<KvChange<T>>, AsyncDisposable {
-  /** Resolves when all that was there already has been told; rejects when the watch ends before. */
+  /**
+   * Resolves when the watch knows all that was there already, and hears of every change from now on; whether anybody takes
+   * what it tells does not matter. Rejects when the watch ends before.
+   */
   readonly ready: Promise<void>;
   /** Ends it; the loop over it ends. */
   stop(): Promise<void>;
