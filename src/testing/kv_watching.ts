@@ -2,7 +2,7 @@
 
 import type { KvChange } from "../ports/kv.ts";
 import { equal, holds, rejects } from "./contract_tools.ts";
-import { onBucket, type TimedKvCase, Told } from "./kv_tools.ts";
+import { onBucket, type TimedKvCase, type Told } from "./kv_tools.ts";
 
 /** Cases of watches. */
 export const kvWatching: readonly TimedKvCase[] = [
