@@ -67,7 +67,7 @@ export class KvValues<T> {
     });
     const what = (): string =>
       `Cannot read ${show(key)} of the bucket ${this.#bucket} at revision ${revision}`;
-    const value = this.#decode(message, what);
+    const value = this.#decode(message, what, { key, revision });
     if (this.#schema === undefined) return entry(value);
     const checked = validate(this.#schema, value, () => `${what()}: the value is not valid`);
     return checked instanceof Promise ? checked.then(entry) : entry(checked);
@@ -93,7 +93,11 @@ export class KvValues<T> {
     }
   }
 
-  #decode({ subject, data }: StoredMessage, what: () => string): unknown {
+  #decode(
+    { subject, data }: StoredMessage,
+    what: () => string,
+    facts: Readonly<Record<string, unknown>>,
+  ): unknown {
     const message = { subject, data };
     try {
       return decodeBody(codecOf(this.#runtime, message), message);
@@ -102,7 +106,7 @@ export class KvValues<T> {
       if (this.#isLenient) return undefined;
       throw new SerializationError(`${what()}: ${cause.message}`, {
         cause,
-        details: cause.details,
+        details: { ...cause.details, ...facts },
       });
     }
   }
