@@ -30,6 +30,7 @@ export type {
 export type { CircuitOptions } from "./domain/circuit.ts";
 export type { SelectStrategy } from "./domain/selection.ts";
 export type { DeliverFrom } from "./domain/deliver_from.ts";
+export type { InstanceLoad, InstanceStatus, ServedBy, ServiceInstance } from "./domain/instance.ts";
 export type { ResolvedRetryPolicy, RetryPolicy } from "./domain/retry.ts";
 export type { StreamOptions, StreamsOptions } from "./domain/stream_options.ts";
 export type {
