@@ -103,6 +103,7 @@ test("each program does its work with its block of docs/security.md, and uses ev
     return "done";
   });
   const shops = createService("shop", {
+    registry: false,
     bus: shop,
     handlers: [rpc("echo", (params) => params), slow, rpc("never", never)],
   });
@@ -112,9 +113,10 @@ test("each program does its work with its block of docs/security.md, and uses ev
     handled.push(is);
     if (is === "bad") throw new Error("no");
   });
-  const books = createService("billing", { bus: billing, handlers: [book] });
+  const books = createService("billing", { bus: billing, registry: false, handlers: [book] });
   const works = createService("worker", {
     bus: worker,
+    registry: false,
     handlers: [
       command("work", async (_command, ctx) => {
         await ctx.progress(50, "half-way");
