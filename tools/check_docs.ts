@@ -1,0 +1,127 @@
+// The documentation holds together: links lead somewhere, each error code has its place in docs/troubleshooting.md, and
+// the messages that are quoted there are in the source.
+
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join, normalize } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+/** A page, its path from the root of the repository, and its text. */
+export interface Page {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** What looks like a code and is none, with the reason. */
+const NO_CODES: Readonly<Record<string, string>> = {
+  CLIENT_CERTIFICATE: "what tcp.ts tells connect_error.ts, which makes TLS of it",
+};
+
+/** The codes that errors in `sources` have. */
+export function codesIn(sources: readonly string[]): Set<string> {
+  const codes = new Set<string>();
+  const made = /(?:Error|super)\(\s*(?:options\?\.code \?\? )?"([A-Z][A-Z0-9_]+)"/g;
+  for (const source of sources) {
+    const code = source.replace(/\/\*[^]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
+    const named = code.split("\n").filter((line) => /\bcode\b/.test(line)).join("\n");
+    for (const [, found = ""] of code.matchAll(made)) codes.add(found);
+    for (const [, found = ""] of named.matchAll(/"([A-Z][A-Z0-9_]+)"/g)) codes.add(found);
+  }
+  for (const name of Object.keys(NO_CODES)) codes.delete(name);
+  return codes;
+}
+
+/** Which codes have no heading, which headings have no code, and which quoted messages the source does not have. */
+export function checkTroubleshooting(page: string, sources: readonly string[]): string[] {
+  const codes = codesIn(sources);
+  const headings = new Set(
+    [...page.matchAll(/^### ([A-Z][A-Z0-9_]+)$/gm)].map(([, name = ""]) => name),
+  );
+  const faults: string[] = [];
+  for (const code of [...codes].sort()) {
+    if (!headings.has(code)) faults.push(`docs/troubleshooting.md has no heading "### ${code}"`);
+  }
+  for (const heading of headings) {
+    if (!codes.has(heading)) {
+      faults.push(`docs/troubleshooting.md: no error has the code ${heading}`);
+    }
+  }
+  const messages = sources.join("\n").replace(/\s+/g, " ");
+  for (const [, quoted = ""] of page.matchAll(/\*\*"([^"]+)"\*\*/g)) {
+    if (!messages.includes(quoted.replace(/\s+/g, " "))) {
+      faults.push(`docs/troubleshooting.md: the source has no message "${quoted}"`);
+    }
+  }
+  return faults;
+}
+
+/** The anchors of a page's headings, as GitHub makes them. */
+export function anchorsOf(text: string): Set<string> {
+  const anchors = new Set<string>();
+  for (const [, heading = ""] of withoutCode(text).matchAll(/^#{1,6} (.+)$/gm)) {
+    const anchor = heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").trim().replace(
+      /\s/g,
+      "-",
+    );
+    let free = anchor;
+    for (let n = 1; anchors.has(free); n++) free = `${anchor}-${n}`;
+    anchors.add(free);
+  }
+  return anchors;
+}
+
+/** Links that lead nowhere. `exists` says whether there is a file or folder. */
+export function checkLinks(pages: readonly Page[], exists: (path: string) => boolean): string[] {
+  const texts = new Map(pages.map(({ path, text }) => [path, text]));
+  const faults: string[] = [];
+  for (const { path, text } of pages) {
+    for (const [, target = ""] of withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [file = "", anchor] = target.split("#");
+      const to = file === "" ? path : normalize(join(dirname(path), file)).replaceAll("\\", "/");
+      const there = texts.get(to);
+      if (!exists(to)) faults.push(`${path}: there is no ${to}`);
+      else if (anchor !== undefined && !(there !== undefined && anchorsOf(there).has(anchor))) {
+        faults.push(`${path}: ${to} has no heading #${anchor}`);
+      }
+    }
+  }
+  return faults;
+}
+
+function withoutCode(text: string): string {
+  return text.replace(/^```[^]*?^```$/gm, "");
+}
+
+async function readTree(root: string, folder: string, extension: string): Promise<Page[]> {
+  const found = await readdir(join(root, folder), { recursive: true });
+  const files = found.filter((file) => file.endsWith(extension)).sort();
+  return await Promise.all(files.map(async (file) => ({
+    path: join(folder, file).replaceAll("\\", "/"),
+    text: await readFile(join(root, folder, file), "utf8"),
+  })));
+}
+
+async function main(): Promise<number> {
+  const root = fileURLToPath(new URL("../", import.meta.url));
+  const sources = (await readTree(root, "src", ".ts")).map(({ text }) => text);
+  const pages = await readTree(root, "docs", ".md");
+  for (const path of ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
+    pages.push({ path, text: await readFile(join(root, path), "utf8") });
+  }
+  const help = pages.find(({ path }) => path === "docs/troubleshooting.md")?.text ?? "";
+  const faults = [
+    ...checkTroubleshooting(help, sources),
+    ...checkLinks(pages, (path) => existsSync(join(root, path))),
+  ];
+  for (const fault of faults) console.error(fault);
+  console.log(
+    faults.length === 0
+      ? `docs: ${pages.length} pages, ${codesIn(sources).size} codes`
+      : `docs: ${faults.length} faults`,
+  );
+  return faults.length;
+}
+
+if (import.meta.main) process.exitCode = await main() === 0 ? 0 : 1;
