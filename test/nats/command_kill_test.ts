@@ -209,26 +209,31 @@ here(
     let starts = 0;
     const supervisor = (async () => {
       while (!over) {
-        const child = await here.spawn(`start${++starts}`);
+        // One may die over the command before it says that it has started.
+        const child = await here.spawn(`start${++starts}`).catch(() => undefined);
+        if (child === undefined) continue;
         const look = setInterval(() => over && signal(child, "SIGTERM"), 20);
         await child.ended;
         clearInterval(look);
       }
     })();
-    const dead = await here.send({ ms: 0, die: true }, { maxRetries: 2 });
-    const well = await here.send({ ms: 10 });
-    const error = await dead.result().catch((error: unknown) => error);
-    ok(CommandError.is(error, "CRASHED"), String(error));
-    strictEqual(error.attempts, 3);
-    const { state, attempts } = await dead.status();
-    deepStrictEqual([state, attempts], ["failed", 3]);
-    const begins = here.notes().filter(({ what, id }) => what === "begin" && id === dead.id);
-    strictEqual(begins.length, 3);
-    await well.result();
-    const letters = await here.client.listDeadLetters();
-    deepStrictEqual(letters.map(({ reason, attempts }) => [reason, attempts]), [["crashed", 3]]);
-    over = true;
-    await supervisor;
+    try {
+      const dead = await here.send({ ms: 0, die: true }, { maxRetries: 2 });
+      const well = await here.send({ ms: 10 });
+      const error = await dead.result({ timeoutMs: 30_000 }).catch((error: unknown) => error);
+      ok(CommandError.is(error, "CRASHED"), String(error));
+      strictEqual(error.attempts, 3);
+      const { state, attempts } = await dead.status();
+      deepStrictEqual([state, attempts], ["failed", 3]);
+      const begins = here.notes().filter(({ what, id }) => what === "begin" && id === dead.id);
+      strictEqual(begins.length, 3);
+      await well.result();
+      const letters = await here.client.listDeadLetters();
+      deepStrictEqual(letters.map(({ reason, attempts }) => [reason, attempts]), [["crashed", 3]]);
+    } finally {
+      over = true;
+      await supervisor;
+    }
   },
 );
 
