@@ -12,8 +12,8 @@ import type { Runtime } from "./runtime.ts";
 export interface Peer {
   /** Its name. */
   readonly instanceId: string;
-  /** What it got to do from here since its last heartbeat, less what it has done. */
-  since: number;
+  /** How much it has to do, with what it got to do from here since its last heartbeat, less what it has done. */
+  load: number;
 }
 
 /** Who is there, as calls ask. */
@@ -107,7 +107,7 @@ export class Aim {
   /** The attempt is over: takes note of what it says of whom it went to. */
   settle(failure: Failure | undefined, error: unknown, away: boolean, now: number): void {
     const outcome = outcomeOf(failure, error, away);
-    if (this.#peer !== undefined) this.#peer.since--;
+    if (this.#peer !== undefined) this.#peer.load--;
     this.#peer = undefined;
     this.#breaker?.ended(this.#era, outcome, now - this.#sentAt, now);
     this.#breaker = undefined;
@@ -167,7 +167,7 @@ export class Aim {
       this.#era = breaker.begun(now);
       this.#sentAt = now;
     }
-    if (this.#peer !== undefined) this.#peer.since++;
+    if (this.#peer !== undefined) this.#peer.load++;
     return undefined;
   }
 

@@ -4,6 +4,7 @@ import { assertKeys, show } from "../domain/check.ts";
 import { ClosedError, UnavailableError } from "../domain/error.ts";
 import type { ServiceInstance } from "../domain/instance.ts";
 import { assertServiceName } from "../domain/subject.ts";
+import { parseRange } from "../domain/version_range.ts";
 import { type Bus, isBus, partsOf } from "./bus.ts";
 import type { Directory } from "./discovery_directory.ts";
 import {
@@ -72,6 +73,8 @@ export interface DiscoveryOptions {
 }
 
 const LOOKUP_MS = 5_000;
+/** Beyond this number they are forgotten, so that ranges from outside cannot fill the memory. */
+const MAX_RANGES = 200;
 const NO_OPTIONS = Object.freeze({});
 
 /**
@@ -110,6 +113,8 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
 class RegistryDiscovery implements Discovery {
   readonly #directory: Directory;
   readonly #watchers = new Set<InstanceWatcher>();
+  /** Ranges of versions that were read. */
+  readonly #ranges = new Set<string>();
   #unsubscribe: (() => void) | undefined;
   #isClosed = false;
 
@@ -129,6 +134,7 @@ class RegistryDiscovery implements Discovery {
     if (options !== NO_OPTIONS) checkDiscoverOptions(options);
     const directory = this.#use();
     const { onlyHealthy = false, version, timeoutMs = LOOKUP_MS, signal } = options;
+    if (version !== undefined) this.#checkRange(version);
     const reading = directory.feed.ready(timeoutMs, signal);
     if (reading !== undefined) await reading;
     const seen = directory.view.of(service)?.list({ onlyHealthy, version }) ?? [];
@@ -141,12 +147,13 @@ class RegistryDiscovery implements Discovery {
     const directory = this.#use();
     const { onlyHealthy = true, version, timeoutMs = LOOKUP_MS, signal } = options;
     const { strategy = "round_robin", key = "" } = options;
+    if (version !== undefined) this.#checkRange(version);
     const reading = directory.feed.ready(timeoutMs, signal);
     if (reading !== undefined) await reading;
     const choices = directory.view.of(service)?.choices({ onlyHealthy, version });
     const seen = choices && directory.pick(choices, strategy, key);
     if (seen === undefined) throw noneOf(service, directory, onlyHealthy, version);
-    seen.since++;
+    seen.load++;
     return seen.instance;
   }
 
@@ -195,6 +202,14 @@ class RegistryDiscovery implements Discovery {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Reads a range once, and not in each lookup. @throws {TypeError} when it is none. */
+  #checkRange(version: string): void {
+    if (this.#ranges.has(version)) return;
+    parseRange(version);
+    if (this.#ranges.size >= MAX_RANGES) this.#ranges.clear();
+    this.#ranges.add(version);
   }
 
   /** The directory, which looks from now on. */

@@ -3,7 +3,6 @@
 import { assertKeys, assertTimeout, show } from "../domain/check.ts";
 import { isRecord } from "../domain/envelope.ts";
 import { assertStrategy, type SelectStrategy } from "../domain/selection.ts";
-import { parseRange } from "../domain/version_range.ts";
 
 /** Options of `discovery.discover()`. */
 export interface DiscoverOptions {
@@ -38,13 +37,13 @@ export interface WatchOptions {
 
 const DISCOVER = ["onlyHealthy", "version", "timeoutMs", "signal"];
 
-/** Checks the options of discover(). @throws {TypeError | RangeError} naming what cannot be. */
+/** Checks the options of discover(), but for the range. @throws {TypeError | RangeError} naming what cannot be. */
 export function checkDiscoverOptions(options: DiscoverOptions): void {
   assertOptions(options, DISCOVER, "of discover()");
   checkLookup(options, "of discover()");
 }
 
-/** Checks the options of select(). @throws {TypeError | RangeError} naming what cannot be. */
+/** Checks the options of select(), but for the range. @throws {TypeError | RangeError} naming what cannot be. */
 export function checkSelectOptions(options: SelectOptions): void {
   assertOptions(options, [...DISCOVER, "strategy", "key"], "of select()");
   checkLookup(options, "of select()");
@@ -71,7 +70,11 @@ function checkLookup(options: DiscoverOptions, where: string): void {
       `Cannot use ${show(onlyHealthy)} as option "onlyHealthy" ${where}: it must be a boolean`,
     );
   }
-  if (version !== undefined) parseRange(version);
+  if (version !== undefined && typeof version !== "string") {
+    throw new TypeError(
+      `Cannot use ${show(version)} as option "version" ${where}: it must be a range of versions`,
+    );
+  }
   if (timeoutMs !== undefined) assertTimeout(timeoutMs, `option "timeoutMs" ${where}`);
   assertSignal(signal, where);
 }

@@ -13,8 +13,11 @@ export class Seen implements Candidate {
   instance: ServiceInstance;
   /** The revision of that. */
   revision: number;
-  /** What it got to do from here since its last heartbeat, less what it has done. */
-  since = 0;
+  /**
+   * How much it has to do: what its last heartbeat said, with what it got to do from here since, less what it has done. One
+   * that says nothing is taken for idle.
+   */
+  load: number;
 
   /** Notes an instance. */
   constructor(key: string, instance: ServiceInstance, revision: number) {
@@ -22,6 +25,7 @@ export class Seen implements Candidate {
     this.hash = hashOf(instance.instanceId);
     this.instance = instance;
     this.revision = revision;
+    this.load = instance.load?.inFlight ?? 0;
   }
 
   /** Its name. */
@@ -32,11 +36,6 @@ export class Seen implements Candidate {
   /** Whether a record is of the same instance. */
   isOf({ service, instanceId }: ServiceInstance): boolean {
     return service === this.instance.service && instanceId === this.instance.instanceId;
-  }
-
-  /** How much it has to do: what it said, and what is known of here. One that says nothing is taken for idle. */
-  get load(): number {
-    return (this.instance.load?.inFlight ?? 0) + this.since;
   }
 }
 

@@ -126,7 +126,7 @@ export class DiscoveryView {
   #renew(seen: Seen, instance: ServiceInstance, revision: number): void {
     const isSame = isSameInstance(seen.instance, instance);
     seen.revision = revision;
-    seen.since = 0;
+    seen.load = instance.load?.inFlight ?? 0;
     seen.instance = isSame ? renewed(seen.instance, instance) : shared(instance);
     if (this.#missed.delete(seen.key)) this.#join(seen);
     else if (!isSame) this.#services.get(instance.service)?.changed(instance.instanceId);

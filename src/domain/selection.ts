@@ -62,13 +62,16 @@ export function hashOf(text: string): number {
  */
 function stickiest<C extends Candidate>(candidates: readonly C[], key: string): C | undefined {
   const hash = hashOf(key);
-  let best: C | undefined;
-  let most = -1;
+  let best = 0;
+  let most = -Infinity;
   for (let i = 0; i < candidates.length; i++) {
     const weight = mixed(hash ^ candidates[i]!.hash);
-    if (weight > most) [best, most] = [candidates[i], weight];
+    if (weight > most) {
+      most = weight;
+      best = i;
+    }
   }
-  return best;
+  return candidates[best];
 }
 
 /** One of those that have least to do, each as likely as the other. */
@@ -80,11 +83,16 @@ function leastLoaded<C extends Candidate>(
   let ties = 0;
   for (let i = 0; i < candidates.length; i++) {
     const { load } = candidates[i]!;
-    if (load < least) [least, ties] = [load, 1];
-    else if (load === least) ties++;
+    if (load < least) {
+      least = load;
+      ties = 1;
+    } else if (load === least) ties++;
   }
   let skip = ties > 1 ? Math.floor(random() * ties) : 0;
-  return candidates.find(({ load }) => load === least && skip-- === 0);
+  for (let i = 0; i < candidates.length; i++) {
+    if (candidates[i]!.load === least && skip-- === 0) return candidates[i];
+  }
+  return undefined;
 }
 
 /** Every bit of the number has a say in every bit of the result (the last step of MurmurHash3). */
@@ -92,7 +100,7 @@ function mixed(number: number): number {
   let hash = number;
   hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
   hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
-  return (hash ^ hash >>> 16) >>> 0;
+  return hash ^ hash >>> 16;
 }
 
 /**
