@@ -1,7 +1,7 @@
 // The gate: every check and every test, in turn. `--all` goes on after a failure; `--npx` runs the README's
 // commands as they stand there.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { execute, type Outcome } from "./execute.ts";
@@ -20,6 +20,8 @@ interface Step {
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const DENO = process.argv.includes("--npx") ? ["npx", "-y", "deno@2"] : ["deno"];
+const PAGES = readdirSync(`${ROOT}docs`).filter((file) => file.endsWith(".md"))
+  .map((file) => `docs/${file}`);
 const DOCUMENTS = [...ENTRIES, "src", "README.md"].filter((path) => existsSync(`${ROOT}${path}`));
 
 const STEPS: readonly Step[] = [
@@ -34,6 +36,7 @@ const STEPS: readonly Step[] = [
   { name: "exports", command: ["deno", "run", "-A", "tools/check_exports.ts"] },
   { name: "manifest", command: ["deno", "run", "-A", "tools/check_manifest.ts"] },
   { name: "version", command: ["deno", "run", "-A", "tools/check_version.ts"] },
+  { name: "docs", command: ["deno", "run", "-A", "tools/check_docs.ts"] },
   { name: "npm package", command: ["deno", "run", "-A", "tools/try_npm.ts"] },
   { name: "demo", command: [...DENO, "task", "demo"] },
   { name: "tests on Deno", command: [...DENO, "task", "test"], tests: true },
@@ -41,7 +44,11 @@ const STEPS: readonly Step[] = [
   { name: "tests on Bun", command: ["deno", "task", "test:bun"], tests: true },
   { name: "tests on Node", command: ["deno", "task", "test:node"], tests: true, beside: true },
   { name: "tests on the oldest server", command: ["deno", "task", "test:oldest"], tests: true },
-  { name: "doc tests", command: ["deno", "test", "-A", "--doc", ...DOCUMENTS], tests: true },
+  {
+    name: "doc tests",
+    command: ["deno", "test", "-A", "--doc", ...DOCUMENTS, ...PAGES],
+    tests: true,
+  },
   { name: "publish", command: ["deno", "publish", "--dry-run", "--allow-dirty"] },
 ];
 

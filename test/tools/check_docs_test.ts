@@ -1,0 +1,56 @@
+import { deepStrictEqual } from "node:assert/strict";
+import { test } from "node:test";
+import { anchorsOf, checkLinks, checkTroubleshooting, codesIn } from "../../tools/check_docs.ts";
+
+const SOURCE = `
+// new AegisError("OLD", "…") is no code of ours
+/** throw new RpcError("EMAIL_TAKEN", "…") */
+throw new AegisError("NO_LUCK", \`Cannot \${what}: there is no luck\`);
+super(options?.code ?? "CLOSED", message);
+if (error.code === "TIMEOUT") return { code: "BUSY" };
+const signals = ["SIGTERM"];
+`;
+
+test("codesIn() finds the codes that errors are made with and asked for, and none in comments", () => {
+  deepStrictEqual([...codesIn([SOURCE])].sort(), ["BUSY", "CLOSED", "NO_LUCK", "TIMEOUT"]);
+});
+
+test("checkTroubleshooting() misses codes, and finds headings and quotes that the source does not have", () => {
+  const page = `### BUSY\n\n**"there is no luck"**\n\n### CLOSED\n\n### NO_LUCK\n\n### TIMEOUT\n`;
+  deepStrictEqual(checkTroubleshooting(page, [SOURCE]), []);
+  const faults = checkTroubleshooting(
+    page.replace("CLOSED", "SHUT").replace("no luck", "no fortune"),
+    [SOURCE],
+  );
+  deepStrictEqual(faults, [
+    `docs/troubleshooting.md has no heading "### CLOSED"`,
+    "docs/troubleshooting.md: no error has the code SHUT",
+    `docs/troubleshooting.md: the source has no message "there is no fortune"`,
+  ]);
+});
+
+test("anchorsOf() makes anchors as GitHub does, of headings outside of code", () => {
+  const text =
+    "# A `b`, and c!\n\n```sh\n# not this\n```\n\n## Twice\n\n## Twice\n\n### PERMISSION_DENIED\n";
+  deepStrictEqual([...anchorsOf(text)], ["a-b-and-c", "twice", "twice-1", "permission_denied"]);
+});
+
+test("checkLinks() follows links between pages, to files and to headings", () => {
+  const pages = [
+    {
+      path: "README.md",
+      text: "[a](docs/a.md#one) [b](#here) [c](https://example.com)\n## Here\n",
+    },
+    { path: "docs/a.md", text: "[up](../README.md#here) [example](../examples/1.ts)\n# One\n" },
+  ];
+  const files = new Set(["README.md", "docs/a.md", "examples/1.ts"]);
+  deepStrictEqual(checkLinks(pages, (path) => files.has(path)), []);
+  const [page] = pages;
+  const broken = [{ ...page!, text: "[a](docs/b.md) [b](docs/a.md#two) [c](#there)" }, pages[1]!];
+  deepStrictEqual(checkLinks(broken, (path) => files.has(path)), [
+    "README.md: there is no docs/b.md",
+    "README.md: docs/a.md has no heading #two",
+    "README.md: README.md has no heading #there",
+    "docs/a.md: README.md has no heading #here",
+  ]);
+});
