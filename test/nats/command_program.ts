@@ -12,7 +12,9 @@ const handler = steps(file, who, {
   ackWaitMs: Number(ackWaitMs),
   concurrency: Number(concurrency),
 });
-const service = createService("svc", { bus, handlers: [handler], instanceId: who });
+// Out of the registry: it says that it has started as soon as commands may end it.
+const options = { instanceId: who, registry: false } as const;
+const service = createService("svc", { bus, handlers: [handler], ...options });
 const running = run(service);
 // Whoever started it waits for this line.
 while (service.status !== "started") await new Promise((resolve) => setTimeout(resolve, 5));

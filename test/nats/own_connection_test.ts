@@ -1,6 +1,6 @@
 // A bus on a connection that the program made itself.
 
-import { ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { connect as natsConnect } from "@nats-io/transport-node";
 import {
@@ -26,11 +26,16 @@ test("a connection of one's own works, and close() leaves it open with nothing o
   strictEqual(bus.status, "closed");
   strictEqual(nc.isClosed(), false);
   await nc.flush();
-  strictEqual(
-    (nc as unknown as { protocol: { subscriptions: { size(): number } } }).protocol.subscriptions
-      .size(),
-    0,
-  );
+  const { protocol: { subscriptions, muxSubscriptions } } = nc as unknown as {
+    readonly protocol: {
+      readonly subscriptions: { readonly subs: Map<number, { readonly subject: string }> };
+      readonly muxSubscriptions: { readonly baseInbox: string };
+    };
+  };
+  // nats.js keeps the inbox of its own requests, which asked for JetStream.
+  const own = `${muxSubscriptions.baseInbox}*`;
+  const left = [...subscriptions.subs.values()].map(({ subject }) => subject);
+  deepStrictEqual(left.filter((subject) => subject !== own), []);
   await rejects(client.call("outage", "echo"), ClosedError);
   await rejects(createService("outage", { bus, handlers: [echo] }).start(), ClosedError);
   await nc.close();
