@@ -3,6 +3,17 @@
  *
  * It brings `@nats-io/transport-deno` from JSR, which has no client certificates; the default entry has.
  *
+ * @example A program for `deno run --allow-net=nats.example.com:4222`
+ * ```ts
+ * import { connect, createClient } from "@aegis/sdk/deno";
+ *
+ * async function greeting(servers = "nats://nats.example.com:4222"): Promise<unknown> {
+ *   await using bus = await connect({ servers });
+ *   return await createClient({ bus }).call("greeter", "greet", { name: "Ada" });
+ * }
+ * console.log(typeof greeting);
+ * ```
+ *
  * @module
  */
 
@@ -32,6 +43,15 @@ const connectDeno = createConnect({
  * @throws {UnavailableError} when no server was reached within `timeoutMs`; it says what was tried.
  * @throws {AegisError} with code `UNAUTHORIZED` when a server refused the secrets, `TLS` when TLS failed.
  * @throws {TypeError | RangeError} for options that cannot be.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@aegis/sdk/deno";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * strictEqual(bus.status, "connected");
+ * ```
  */
 export function connect(options?: ConnectOptions): Promise<Bus> {
   return connectDeno(options);

@@ -1,5 +1,6 @@
 /**
- * Services over NATS for Deno, Bun and Node: typed RPC between programs, embedded or on a server.
+ * Services over NATS for Deno, Bun and Node: typed RPC, durable events, and commands with progress and results, embedded
+ * or on a server.
  *
  * @example A service and a client
  * ```ts
@@ -19,6 +20,28 @@
  *
  * const greeter = createClient({ bus }).service<typeof service>("greeter");
  * deepStrictEqual(await greeter.call("greet", { name: "Ada" }), { text: "Hello, Ada" });
+ * ```
+ *
+ * @example An event, and a command whose progress is followed
+ * ```ts
+ * import { command, connect, createClient, createService, event, on } from "@aegis/sdk";
+ * import * as v from "valibot";
+ *
+ * const Printed = event("leaflet.printed", { payload: v.object({ copies: v.number() }) });
+ * const print = command("print", { payload: v.object({ copies: v.number() }) }, async ({ payload }, ctx) => {
+ *   await ctx.progress(50, "half of them");
+ *   await ctx.publish(Printed(payload));
+ *   return { copies: payload.copies };
+ * });
+ * const count = on(Printed, ({ payload }, ctx) => ctx.log.info("printed", payload));
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * await using press = createService("press", { bus, handlers: [print, count] });
+ * await press.start();
+ *
+ * const job = await createClient({ bus }).service<typeof press>("press").send("print", { copies: 3 });
+ * for await (const { percent, status } of job.progress()) console.log(percent, status);
+ * console.log((await job.result()).copies);
  * ```
  *
  * @module

@@ -58,13 +58,43 @@ export function checkExports(
   return [...new Set(faults)];
 }
 
-interface Documentation {
-  readonly nodes: Readonly<
-    Record<string, { readonly symbols?: readonly { readonly name: string }[] }>
-  >;
+interface Documented {
+  readonly tags?: readonly { readonly kind: string }[];
 }
 
-async function readExports(entry: string): Promise<readonly string[]> {
+/** An entry, as `deno doc --json` describes it. */
+export interface DocumentedEntry {
+  readonly module_doc?: Documented & { readonly doc?: string };
+  readonly symbols?: readonly {
+    readonly name: string;
+    readonly declarations: readonly { readonly kind: string; readonly jsDoc?: Documented }[];
+  }[];
+}
+
+interface Documentation {
+  readonly nodes: Readonly<Record<string, DocumentedEntry>>;
+}
+
+const hasExample = (of: Documented | undefined): boolean =>
+  of?.tags?.some(({ kind }) => kind === "example") ?? false;
+
+/** What lacks an example: entries, functions and classes, whose overloads share one. */
+export function checkExamples(entry: string, documented: DocumentedEntry): string[] {
+  const { module_doc, symbols = [] } = documented;
+  const faults: string[] = [];
+  if (!module_doc?.doc || !hasExample(module_doc)) {
+    faults.push(`${entry} has no documentation of the module with an example`);
+  }
+  for (const { name, declarations } of symbols) {
+    const used = declarations.filter(({ kind }) => kind === "function" || kind === "class");
+    if (used.length > 0 && !used.some(({ jsDoc }) => hasExample(jsDoc))) {
+      faults.push(`${entry}: ${name} has no example`);
+    }
+  }
+  return faults;
+}
+
+async function readEntry(entry: string): Promise<DocumentedEntry> {
   const { bin } = await findDeno();
   const cwd = fileURLToPath(new URL("../", import.meta.url));
   const { stdout } = await promisify(execFile)(bin, ["doc", "--json", entry], {
@@ -72,7 +102,7 @@ async function readExports(entry: string): Promise<readonly string[]> {
     maxBuffer: 1 << 28,
   });
   const [module] = Object.values((JSON.parse(stdout) as Documentation).nodes);
-  return (module?.symbols ?? []).map(({ name }) => name);
+  return module ?? {};
 }
 
 async function main(): Promise<number> {
@@ -80,7 +110,9 @@ async function main(): Promise<number> {
   const faults: string[] = [];
   for (const entry of new Set([...FULL, ...Object.keys(PROMISED)])) {
     try {
-      exported.set(entry, await readExports(entry));
+      const documented = await readEntry(entry);
+      exported.set(entry, (documented.symbols ?? []).map(({ name }) => name));
+      faults.push(...checkExamples(entry, documented));
     } catch (error) {
       faults.push(
         `${entry} cannot be read: ${(error as { stderr?: string }).stderr?.trim() || error}`,

@@ -1,5 +1,10 @@
 // Every error that the SDK gives, and its code.
 
+import { AegisError, type ErrorOptions, mark } from "./aegis_error.ts";
+
+export { AegisError, type ErrorOptions } from "./aegis_error.ts";
+export { CommandError, type CommandErrorOptions, RpcError } from "./handler_error.ts";
+
 /** A problem with one value, as Standard Schema reports it. */
 export interface Issue {
   /** What is wrong. */
@@ -8,111 +13,21 @@ export interface Issue {
   readonly path?: readonly (string | number)[];
 }
 
-/** What an error may carry beside its message. */
-export interface ErrorOptions {
-  /** The error behind this one. */
-  readonly cause?: unknown;
-  /** Facts for programs: names, limits, values. */
-  readonly details?: Readonly<Record<string, unknown>>;
-}
-
 /**
- * What the errors of each class inherit: the same in every copy of the package, and whatever a bundler makes of the names
- * of classes.
- */
-const MARKS = new Map<unknown, symbol>();
-
-function mark(type: { readonly prototype: object }, name: string): void {
-  const symbol = Symbol.for(`@aegis/sdk/${name}`);
-  MARKS.set(type, symbol);
-  Object.defineProperty(type.prototype, symbol, { value: true });
-}
-
-/**
- * What every error of the SDK is: a `code` for programs, a `message` for people that says what happened, to what, and
- * what to do, and `details`.
- *
- * @example Telling errors apart
- * ```ts
- * import { AegisError, UnavailableError } from "@aegis/sdk";
- * import { strictEqual } from "node:assert/strict";
- *
- * const error: unknown = new AegisError("BUSY", "order-service is busy");
- * strictEqual(AegisError.is(error, "BUSY"), true);
- * strictEqual(AegisError.is(error, "TIMEOUT"), false);
- * strictEqual(UnavailableError.is(error), false); // BUSY, but not of that class
- * ```
- */
-export class AegisError extends Error {
-  static {
-    mark(this, "error");
-  }
-
-  /** The name of the class. */
-  override name = "AegisError";
-  /** What happened, for programs: `"TIMEOUT"`, or a handler's own, such as `"EMAIL_TAKEN"`. */
-  readonly code: string;
-  /** Facts for programs; empty when there are none. */
-  readonly details: Readonly<Record<string, unknown>>;
-
-  /** Makes an error with a code and a message. */
-  constructor(code: string, message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
-    this.details = options.details ?? {};
-  }
-
-  /**
-   * Whether `error` is of this class, and of `code` if that is given; also when it came from another copy of the package,
-   * which `instanceof` does not know. `AegisError.is()` is for any of the SDK's, `RpcError.is()` for that class alone.
-   */
-  static is<E extends AegisError, const Code extends string = string>(
-    this: abstract new (...args: never[]) => E,
-    error: unknown,
-    code?: Code,
-  ): error is E & { readonly code: Code } {
-    const symbol = MARKS.get(this);
-    const known = symbol === undefined
-      ? error instanceof this // a class of the program's own
-      : typeof error === "object" && error !== null && symbol in error;
-    return known && (code === undefined || (error as AegisError).code === code);
-  }
-}
-
-/**
- * A handler's own error. Thrown in a handler, it arrives at the caller with its code, message and data.
- *
- * The data travel as JSON in ASCII of at most 65,536 characters, and with the whole message within the server's
- * `max_payload`. Data that are larger or have no JSON form, such as a cycle or a `bigint`, do not arrive: the service
- * logs a warning, and at the caller `details.dataDropped` is true. Of the message 4,096 characters arrive.
+ * The time for it was over. What was asked may have been done all the same.
  *
  * @example
  * ```ts
- * import { RpcError } from "@aegis/sdk";
- * import { strictEqual } from "node:assert/strict";
+ * import { connect, createClient, createService, rpc, TimeoutError } from "@aegis/sdk";
+ * import { rejects } from "node:assert/strict";
  *
- * const error = new RpcError("EMAIL_TAKEN", "Email already exists", { field: "email" });
- * strictEqual(error.code, "EMAIL_TAKEN");
+ * await using bus = await connect({ servers: "memory:" });
+ * const never = rpc("never", (_params, { signal }) => new Promise((end) => signal.onabort = end));
+ * await using service = createService("slow", { bus, handlers: [never] });
+ * await service.start();
+ * await rejects(createClient({ bus }).call("slow", "never", {}, { timeoutMs: 20 }), TimeoutError);
  * ```
  */
-export class RpcError extends AegisError {
-  static {
-    mark(this, "error/RpcError");
-  }
-
-  /** The name of the class. */
-  override name = "RpcError";
-  /** What the handler gave along, as JSON. */
-  readonly data: unknown;
-
-  /** Makes an error that crosses to the caller. `data` must have a JSON form, of at most 65,536 characters in ASCII. */
-  constructor(code: string, message: string, data?: unknown, options?: ErrorOptions) {
-    super(code, message, options);
-    this.data = data;
-  }
-}
-
-/** The time for it was over. What was asked may have been done all the same. */
 export class TimeoutError extends AegisError {
   static {
     mark(this, "error/TimeoutError");
@@ -127,7 +42,18 @@ export class TimeoutError extends AegisError {
   }
 }
 
-/** Nobody serves it, whoever serves it takes no more, or the bus is away. It was not run, unless `details.sent` is true. */
+/**
+ * Nobody serves it, whoever serves it takes no more, or the bus is away. It was not run, unless `details.sent` is true.
+ *
+ * @example
+ * ```ts
+ * import { connect, createClient, UnavailableError } from "@aegis/sdk";
+ * import { rejects } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * await rejects(createClient({ bus }).call("nobody", "is_there"), UnavailableError);
+ * ```
+ */
 export class UnavailableError extends AegisError {
   static {
     mark(this, "error/UnavailableError");
@@ -147,7 +73,24 @@ export class UnavailableError extends AegisError {
   }
 }
 
-/** A value is not what its schema, or the protocol, asks for. */
+/**
+ * A value is not what its schema, or the protocol, asks for.
+ *
+ * @example
+ * ```ts
+ * import { connect, createClient, createService, rpc, ValidationError } from "@aegis/sdk";
+ * import { ok } from "node:assert/strict";
+ * import * as v from "valibot";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * const half = rpc("half", { params: v.object({ of: v.number() }) }, ({ of }) => of / 2);
+ * await using service = createService("maths", { bus, handlers: [half] });
+ * await service.start();
+ * const error = await createClient({ bus }).call("maths", "half", { of: "8" }).catch((e) => e);
+ * ok(ValidationError.is(error));
+ * console.log(error.issues); // [{ path: ["of"], message: … }]
+ * ```
+ */
 export class ValidationError extends AegisError {
   static {
     mark(this, "error/ValidationError");
@@ -165,7 +108,18 @@ export class ValidationError extends AegisError {
   }
 }
 
-/** The instance that was asked is a stand-by, or its group has no leader at the moment. */
+/**
+ * The instance that was asked is a stand-by, or its group has no leader at the moment.
+ *
+ * @example
+ * ```ts
+ * import { NotActiveError } from "@aegis/sdk";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * const retry = { attempts: 5, initialDelayMs: 100, retryIf: (e: unknown) => NotActiveError.is(e) };
+ * strictEqual(retry.retryIf(new NotActiveError("payments has no leader", { code: "ELECTING" })), true);
+ * ```
+ */
 export class NotActiveError extends AegisError {
   static {
     mark(this, "error/NotActiveError");
@@ -183,7 +137,23 @@ export class NotActiveError extends AegisError {
   }
 }
 
-/** What is there differs from what was expected or asked for: somebody was faster, or a setting cannot be changed. */
+/**
+ * What is there differs from what was expected or asked for: somebody was faster, or a setting cannot be changed.
+ *
+ * @example
+ * ```ts
+ * import { command, ConflictError, connect, createClient, createService } from "@aegis/sdk";
+ * import { rejects } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * const handlers = [command("print", () => "printed"), command("fold", () => "folded")];
+ * await using service = createService("press", { bus, handlers });
+ * await service.start();
+ * const { send } = createClient({ bus });
+ * await send("press", "print", {}, { id: "leaflet" });
+ * await rejects(send("press", "fold", {}, { id: "leaflet" }), ConflictError); // the id of another command
+ * ```
+ */
 export class ConflictError extends AegisError {
   static {
     mark(this, "error/ConflictError");
@@ -198,7 +168,20 @@ export class ConflictError extends AegisError {
   }
 }
 
-/** A stream is full and takes nothing new. What was published was not stored. */
+/**
+ * A stream is full and takes nothing new. What was published was not stored.
+ *
+ * @example
+ * ```ts
+ * import { connect, createClient, QueueFullError } from "@aegis/sdk";
+ * import { rejects } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:", streams: { events: { maxMessages: 1 } } });
+ * const { publish } = createClient({ bus });
+ * await publish("tank.filled", { litres: 40 });
+ * await rejects(publish("tank.filled", { litres: 5 }), QueueFullError);
+ * ```
+ */
 export class QueueFullError extends AegisError {
   static {
     mark(this, "error/QueueFullError");
@@ -213,54 +196,19 @@ export class QueueFullError extends AegisError {
   }
 }
 
-/** What a {@linkcode CommandError} may carry. */
-export interface CommandErrorOptions extends ErrorOptions {
-  /** How many attempts had begun. */
-  readonly attempts?: number;
-  /** What goes along to whoever asks for the result; it must have a JSON form. */
-  readonly data?: unknown;
-  /** Whether no further attempt would come to anything: the command fails at once. @default {false} */
-  readonly final?: boolean;
-}
-
 /**
- * A command came to nothing: `code` and `message` are those of the last attempt's error. Thrown in a handler, it gives the
- * command its own code, message and data, and with `final` it says that there is no use in trying again; any other error
- * with a property `final` that is true says the same.
+ * A value has no encoding, bytes are no valid encoding, or a message is too large.
  *
  * @example
  * ```ts
- * import { CommandError } from "@aegis/sdk";
- * import { strictEqual } from "node:assert/strict";
+ * import { connect, createClient, SerializationError } from "@aegis/sdk";
+ * import { rejects } from "node:assert/strict";
  *
- * const error = new CommandError("CARD_EXPIRED", "The card has expired", { final: true });
- * strictEqual(CommandError.is(error, "CARD_EXPIRED"), true);
+ * await using bus = await connect({ servers: "memory:" });
+ * const params = { amount: 10n }; // JSON has no bigint
+ * await rejects(createClient({ bus }).call("orders", "create", params), SerializationError);
  * ```
  */
-export class CommandError extends AegisError {
-  static {
-    mark(this, "error/CommandError");
-  }
-
-  /** The name of the class. */
-  override name = "CommandError";
-  /** How many attempts had begun; 0 where nobody has counted yet. */
-  readonly attempts: number;
-  /** What the handler gave along, as JSON. */
-  readonly data: unknown;
-  /** Whether it says that there is no use in trying again. */
-  readonly final: boolean;
-
-  /** Makes an error of a command. */
-  constructor(code: string, message: string, options: CommandErrorOptions = {}) {
-    super(code, message, options);
-    this.attempts = options.attempts ?? 0;
-    this.data = options.data;
-    this.final = options.final ?? false;
-  }
-}
-
-/** A value has no encoding, bytes are no valid encoding, or a message is too large. */
 export class SerializationError extends AegisError {
   static {
     mark(this, "error/SerializationError");
@@ -278,7 +226,19 @@ export class SerializationError extends AegisError {
   }
 }
 
-/** What was asked for was closed or stopped before. */
+/**
+ * What was asked for was closed or stopped before.
+ *
+ * @example
+ * ```ts
+ * import { ClosedError, connect, createClient } from "@aegis/sdk";
+ * import { rejects } from "node:assert/strict";
+ *
+ * const bus = await connect({ servers: "memory:" });
+ * await bus.close();
+ * await rejects(createClient({ bus }).call("orders", "list"), ClosedError);
+ * ```
+ */
 export class ClosedError extends AegisError {
   static {
     mark(this, "error/ClosedError");

@@ -21,7 +21,9 @@ const {
 
 // A file of its own, for Bun takes a query string for the same module.
 const folder = await mkdtemp(join(tmpdir(), "aegis-copy-"));
-await copyFile(new URL("../../src/domain/error.ts", import.meta.url), join(folder, "error.ts"));
+for (const file of ["aegis_error.ts", "error.ts", "handler_error.ts"]) {
+  await copyFile(new URL(`../../src/domain/${file}`, import.meta.url), join(folder, file));
+}
 const copy: typeof here = await import(pathToFileURL(join(folder, "error.ts")).href);
 await rm(folder, { recursive: true });
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
-import { checkExports } from "../../tools/check_exports.ts";
+import { checkExamples, checkExports } from "../../tools/check_exports.ts";
 import { checkManifest, jsrManifest, type Manifest } from "../../tools/check_manifest.ts";
 import { countTests } from "../../tools/test_counts.ts";
 
@@ -40,6 +40,23 @@ test("checkExports() names what is missing, and where the full entries differ", 
     checkExports(new Map(exported).set("edge.ts", ["b", "a"]), { "mod.ts": ["b"] }),
     [],
   );
+});
+
+test("checkExamples() asks for an example of each entry, function and class", () => {
+  const shown = { tags: [{ kind: "example" }] };
+  const symbols = [
+    { name: "call", declarations: [{ kind: "function" }, { kind: "function", jsDoc: shown }] },
+    { name: "Options", declarations: [{ kind: "interface" }] },
+  ];
+  deepStrictEqual(
+    checkExamples("mod.ts", { module_doc: { doc: "It calls", ...shown }, symbols }),
+    [],
+  );
+  const bare = { name: "Client", declarations: [{ kind: "class", jsDoc: { tags: [] } }] };
+  deepStrictEqual(checkExamples("mod.ts", { module_doc: shown, symbols: [bare] }), [
+    "mod.ts has no documentation of the module with an example",
+    "mod.ts: Client has no example",
+  ]);
 });
 
 test("countTests() reads the summaries of Deno, Node and Bun", () => {

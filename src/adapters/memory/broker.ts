@@ -34,7 +34,23 @@ const DELETE = "$JS.API.STREAM.DELETE.";
 /** The streams of a broker; they are no part of what it shows. */
 export let bankOf: (broker: MemoryBroker) => StreamBank;
 
-/** Routes messages as a NATS server does, and stores them in streams. Delivery is never part of the publisher's own call. */
+/**
+ * Routes messages as a NATS server does, and stores them in streams. Delivery is never part of the publisher's own call.
+ *
+ * @example Two buses that share a broker, as two programs share a server
+ * ```ts
+ * import { connect, createClient, createService, rpc } from "@aegis/sdk";
+ * import { createMemoryTransport, MemoryBroker } from "@aegis/sdk/testing";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * const broker = new MemoryBroker();
+ * await using there = await connect({ transport: createMemoryTransport(broker) });
+ * await using here = await connect({ transport: createMemoryTransport(broker) });
+ * await using service = createService("greeter", { bus: there, handlers: [rpc("hello", () => "Hello")] });
+ * await service.start();
+ * strictEqual(await createClient({ bus: here }).call("greeter", "hello"), "Hello");
+ * ```
+ */
 export class MemoryBroker {
   static {
     bankOf = (broker) => broker.#bank;

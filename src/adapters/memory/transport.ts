@@ -20,7 +20,23 @@ export interface MemoryTransport extends Transport {
 const encoder = new TextEncoder();
 let connections = 0;
 
-/** A connection to `broker`, or to one of its own; `logger` is where that goes which listeners throw. */
+/**
+ * A connection to `broker`, or to one of its own; `logger` is where that goes which listeners throw.
+ *
+ * @example An outage
+ * ```ts
+ * import { connect } from "@aegis/sdk";
+ * import { createMemoryTransport } from "@aegis/sdk/testing";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * const transport = createMemoryTransport();
+ * await using bus = await connect({ transport });
+ * transport.disconnect();
+ * strictEqual(bus.status, "reconnecting");
+ * transport.reconnect();
+ * strictEqual(bus.status, "connected");
+ * ```
+ */
 export function createMemoryTransport(
   broker: MemoryBroker = new MemoryBroker(),
   logger: Pick<Logger, "error"> = console,
