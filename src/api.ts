@@ -44,6 +44,10 @@ export type {
 
 export { rpc } from "./app/rpc.ts";
 export type { RpcHandler, RpcOptions } from "./app/rpc.ts";
+export { failover } from "./domain/lease_policy.ts";
+export type { FailoverPolicy } from "./domain/lease_policy.ts";
+export type { SingleActiveOptions } from "./app/election_options.ts";
+export type { LeadershipHealth } from "./app/election_serving.ts";
 export { command } from "./app/command.ts";
 export type {
   CommandContext,

@@ -62,6 +62,7 @@ const SHARED: Readonly<Record<string, string>> = {
   "source.ts": "deliveries of one consumer, of events as of commands",
   "spans.ts": "the names and attributes of spans, which must agree",
   "storing.ts": "storing over outages, whatever is stored",
+  "watched_signal.ts": "signals that know of a standstill, whatever handler asks them",
   "work.ts": "what stop() waits for, whatever a service serves",
 };
 
@@ -73,6 +74,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "by_id.ts",
     "call_options.ts",
     "caller.ts",
+    "calls.ts",
     "circuit_options.ts",
     "circuits.ts",
     "endings.ts",
@@ -174,7 +176,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "discovery_view.ts",
     "discovery_watch.ts",
   ],
-  election: ["election.ts", "election_store.ts"],
+  election: ["election.ts", "election_options.ts", "election_store.ts"],
 };
 
 /** The files that put capabilities together. */
@@ -183,6 +185,8 @@ const COMPOSITION: readonly string[] = [
   "bus.ts",
   "client.ts",
   "discovery.ts",
+  "election_serving.ts",
+  "election_term.ts",
   "presence.ts",
   "service.ts",
   "service_options.ts",

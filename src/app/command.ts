@@ -1,6 +1,7 @@
 // Command handlers: plain frozen values that a service serves.
 
 import {
+  assertBoolean,
   assertConcurrency,
   assertKeys,
   assertTimeout,
@@ -48,6 +49,8 @@ export interface CommandOptions<
    * @default {30000}
    */
   readonly ackWaitMs?: number;
+  /** Whether the leader alone runs them, of a service with `singleActive`. @default {false} */
+  readonly exclusive?: boolean;
   /** What it is for, for people. */
   readonly description?: string;
 }
@@ -126,6 +129,8 @@ export interface CommandSettings {
   readonly timeoutMs: number;
   /** The ack wait, in milliseconds. */
   readonly ackWaitMs: number;
+  /** Whether the leader alone runs them. */
+  readonly exclusive: boolean;
   /** What it is for. */
   readonly description: string | undefined;
 }
@@ -137,6 +142,7 @@ const OPTIONS = [
   "retry",
   "timeoutMs",
   "ackWaitMs",
+  "exclusive",
   "description",
 ];
 const DEFAULT_RETRY = {
@@ -246,7 +252,7 @@ function settingsOf(
   const where = `of command "${name}"`;
   assertKeys(options, OPTIONS, where);
   const { payload, result, concurrency = 16, retry = {}, ackWaitMs = 30_000 } = options;
-  const { timeoutMs = Infinity, description } = options;
+  const { timeoutMs = Infinity, exclusive = false, description } = options;
   if (payload !== undefined) assertSchema(payload, `option "payload" ${where}`);
   if (result !== undefined) assertSchema(result, `option "result" ${where}`);
   assertConcurrency(concurrency, `option "concurrency" ${where}`);
@@ -259,6 +265,7 @@ function settingsOf(
       `Cannot use ${ackWaitMs} as option "ackWaitMs" ${where}: it must be a whole number of milliseconds from ${MIN_ACK_WAIT_MS} to ${MAX_ACK_WAIT_MS}`,
     );
   }
+  assertBoolean(exclusive, `option "exclusive" ${where}`);
   if (description !== undefined && typeof description !== "string") {
     throw new TypeError(
       `Cannot use ${show(description)} as option "description" ${where}: it must be a string`,
@@ -271,6 +278,7 @@ function settingsOf(
     retry: resolveRetry(retry === false ? ONCE : retry, DEFAULT_RETRY),
     timeoutMs,
     ackWaitMs,
+    exclusive,
     description,
   };
 }

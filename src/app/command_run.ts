@@ -13,7 +13,9 @@ import type { Cancel } from "./command_cancels.ts";
 import type { CommandProgress } from "./command_progress.ts";
 import type { Context, Origin, Outbound } from "./context.ts";
 import type { Handled } from "./handler_context.ts";
+import type { Leading } from "./leading.ts";
 import type { Runtime } from "./runtime.ts";
+import { watched } from "./watched_signal.ts";
 
 /** What all commands of one instance have in common. */
 export interface RunParts {
@@ -21,6 +23,8 @@ export interface RunParts {
   readonly service: string;
   readonly instanceId: string;
   readonly outboundFrom: (origin: Origin) => Outbound;
+  /** Who knows whether this instance leads, of a service with one active instance. */
+  readonly leading: Leading | undefined;
 }
 
 /** Where a command at hand stands here. */
@@ -73,6 +77,8 @@ export class CommandRun implements Origin, Handled, Expiring {
   takenBack: Cancel | undefined = undefined;
   /** Ends the attempt when its lease turns out to be over; set while it runs. */
   onLost: (() => void) | undefined = undefined;
+  /** That of the leadership in which it began, where the leader alone runs it. */
+  #fencingToken: number | undefined = undefined;
   readonly #parts: RunParts;
   #controller: AbortController | undefined = undefined;
   #aborted = false;
@@ -118,6 +124,17 @@ export class CommandRun implements Origin, Handled, Expiring {
   /** How long an attempt may take, in milliseconds: as the sender allows, and the handler. */
   get timeoutMs(): number {
     return Math.min(this.command.timeoutMs, this.handler.settings.timeoutMs);
+  }
+
+  get fencingToken(): number | undefined {
+    return this.#fencingToken ?? this.#parts.leading?.token;
+  }
+
+  /** Whether it may begin here: where the leader alone runs it, in this leadership. */
+  mayBegin(): boolean {
+    if (!this.handler.settings.exclusive) return true;
+    this.#fencingToken = this.#parts.leading?.token;
+    return this.#fencingToken !== undefined;
   }
 
   get deadline(): number {
@@ -215,8 +232,10 @@ export class CommandRun implements Origin, Handled, Expiring {
     this.lastProgress = progressOf(record);
   }
 
-  /** Ends the attempt if its lease is over: another instance may begin from now on. */
+  /** Ends the attempt if its lease is over, or the leadership: another instance may begin from now on. */
   checkLease(): void {
+    // Whoever is asked finds out whether it is over, and ends what has begun in it.
+    if (this.handler.settings.exclusive) void this.#parts.leading?.token;
     if (this.stage === "running" && this.#parts.runtime.clock.monotonic() >= this.leaseEnd) {
       this.onLost?.();
     }
@@ -229,31 +248,4 @@ export class CommandRun implements Origin, Handled, Expiring {
     this.#abortReason = reason;
     this.#controller?.abort(reason);
   }
-}
-
-/**
- * Has a signal looked after before whoever asks it: a handler that goes on after a standstill of its process may do so
- * before the timer that would have told it that its lease is over.
- */
-function watched(signal: AbortSignal, look: () => void): void {
-  const { throwIfAborted } = signal;
-  const getter = (name: "aborted" | "reason") => {
-    const get = Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)!.get!;
-    return {
-      get: () => {
-        look();
-        return get.call(signal);
-      },
-    };
-  };
-  Object.defineProperties(signal, {
-    aborted: getter("aborted"),
-    reason: getter("reason"),
-    throwIfAborted: {
-      value: () => {
-        look();
-        throwIfAborted.call(signal);
-      },
-    },
-  });
 }

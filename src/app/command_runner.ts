@@ -125,7 +125,7 @@ export class CommandRunner {
         await this.#endings.failed(run, "crashed", crashed(run.attempt));
       } else if (claimed.kind === "claimed") {
         const cancel = run.takenBack ?? this.#cancels.take(run.token);
-        const mayBegin = !this.#stopping && clock.monotonic() < run.leaseEnd;
+        const mayBegin = run.mayBegin() && !this.#stopping && clock.monotonic() < run.leaseEnd;
         if (cancel !== undefined) await this.#endings.cancelled(run, cancel);
         else if (mayBegin) return this.#begin(run);
         else await this.#endings.givenBack(run);

@@ -65,6 +65,7 @@ export class CommandServing {
       service: options.service,
       instanceId,
       outboundFrom: options.outboundFrom,
+      leading: options.leading,
       streams: options.streams,
       records,
       ledger: new CommandLedger(runtime, records, instanceId),

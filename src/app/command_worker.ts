@@ -3,7 +3,7 @@
 import type { Priority } from "../domain/command.ts";
 import type { CommandQueues } from "../domain/command_queues.ts";
 import { DELAY_HEADER } from "../domain/command_subject.ts";
-import { UnavailableError } from "../domain/error.ts";
+import { type AegisError, UnavailableError } from "../domain/error.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { CommandHandler } from "./command.ts";
@@ -136,11 +136,11 @@ export class CommandWorker implements Work {
       : new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  abort(): void {
+  abort(reason?: AegisError): void {
     for (const run of this.#runner.held) {
       const { service, handler } = run;
       run.abort(
-        new UnavailableError(
+        reason ?? new UnavailableError(
           `${service} stops and waits no longer for the handler of ${handler.command}`,
         ),
       );

@@ -172,7 +172,10 @@ export interface Outbound {
 
 /** What a handler gets as its second argument. */
 export interface Context {
-  /** Aborts when the time is over, the caller takes the call back, or the service stops and will not wait. */
+  /**
+   * Aborts when the time is over, the caller takes the call back, the service stops and will not wait, or, of an
+   * `exclusive` handler, when the instance leads no longer.
+   */
   readonly signal: AbortSignal;
   /** When the time is over, in milliseconds since the epoch on this machine's clock; `Infinity` for an event. */
   readonly deadline: number;
@@ -195,6 +198,12 @@ export interface Context {
   readonly service: string;
   /** The instance that handles it. */
   readonly instanceId: string;
+  /**
+   * The fencing token of the leader, in a service with `singleActive`: it grows with each leadership, and what it is
+   * written along with can refuse those that come too late with a lower one. An `exclusive` handler has that of the
+   * leadership in which it began; undefined on an instance that does not lead.
+   */
+  readonly fencingToken: number | undefined;
   /** A header of the message, by its exact name. */
   header(name: string): string | undefined;
   /** Calls another service: the trace goes on, and the time is what is left of this call's. */

@@ -2,6 +2,7 @@
 
 import { type AegisError, cancelled, TimeoutError, UnavailableError } from "../domain/error.ts";
 import type { Invocation } from "./invocation.ts";
+import { leadershipLost, notActive } from "./leading.ts";
 
 /** Its time is over. */
 export function expiredError(invocation: Invocation): AegisError {
@@ -36,6 +37,12 @@ export function abortedError(invocation: Invocation): AegisError {
     `${nameOf(invocation)} was aborted: the instance stops and waits no longer`,
     { details: { sent: invocation.begun } },
   );
+}
+
+/** The instance leads no longer, and the leader alone serves it. */
+export function yieldedError(invocation: Invocation): AegisError {
+  const end = invocation.begun ? leadershipLost : notActive;
+  return end(invocation.service, nameOf(invocation));
 }
 
 /** Its caller waits for it no longer. */

@@ -7,7 +7,9 @@ import type { Logger } from "../ports/logger.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { Origin, Outbound } from "./context.ts";
 import type { Handled } from "./handler_context.ts";
+import type { Leading } from "./leading.ts";
 import type { Runtime } from "./runtime.ts";
+import { watched } from "./watched_signal.ts";
 
 /** What all events of one handler have in common. */
 export interface HandlingParts {
@@ -15,6 +17,8 @@ export interface HandlingParts {
   readonly service: string;
   readonly instanceId: string;
   readonly outboundFrom: (origin: Origin) => Outbound;
+  /** Who knows whether this instance leads, of a service with one active instance. */
+  readonly leading: Leading | undefined;
 }
 
 /** An event in hand. */
@@ -35,6 +39,8 @@ export class Handling implements Origin, Handled {
   event: EventMessage | undefined = undefined;
   /** The `traceparent` of the span that its handler runs in, where there is tracing. */
   span: string | undefined = undefined;
+  /** That of the leadership in which it began, where the leader alone handles it. */
+  #fencingToken: number | undefined = undefined;
   readonly #parts: HandlingParts;
   #controller: AbortController | undefined = undefined;
   #abortReason: unknown = undefined;
@@ -61,6 +67,16 @@ export class Handling implements Origin, Handled {
 
   get instanceId(): string {
     return this.#parts.instanceId;
+  }
+
+  get fencingToken(): number | undefined {
+    return this.#fencingToken ?? this.#parts.leading?.token;
+  }
+
+  /** Whether it may begin here, where the leader alone handles it. */
+  mayBegin(): boolean {
+    this.#fencingToken = this.#parts.leading?.token;
+    return this.#fencingToken !== undefined;
   }
 
   get expiresAt(): number {
@@ -94,6 +110,9 @@ export class Handling implements Origin, Handled {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      if (this.#fencingToken !== undefined) {
+        watched(this.#controller.signal, () => void this.#parts.leading?.token);
+      }
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;

@@ -77,6 +77,10 @@ export class HandlerContext implements Context {
     return this.#handled.instanceId;
   }
 
+  get fencingToken(): number | undefined {
+    return this.#handled.fencingToken;
+  }
+
   get header(): (name: string) => string | undefined {
     const { header } = this.#handled;
     return (name) => {

@@ -3,6 +3,7 @@
 import {
   rpcAgainSubject,
   rpcCancelSubject,
+  rpcElectingSubject,
   rpcInstanceSubject,
   rpcQueue,
   rpcSubject,
@@ -15,8 +16,10 @@ import type { Runtime } from "./runtime.ts";
 export interface Listener {
   /** A request for a method. */
   readonly onRequest: (method: Method, message: Message) => void;
-  /** A request for this instance; its subject names the method. */
-  readonly onDirect: (message: Message) => void;
+  /** A caller asks whether a method waits for a leader. */
+  readonly onElecting: (method: Method, message: Message) => void;
+  /** A request for this instance, for a method that there is not. */
+  readonly onUnknown: (message: Message, method: string) => void;
   /** A caller takes a call back. */
   readonly onCancel: (message: Message) => void;
   /** A caller that was away asks for its answers again. */
@@ -31,6 +34,9 @@ export class Intake {
   readonly #service: string;
   readonly #instanceId: string;
   readonly #requests: Subscription[] = [];
+  /** Those of the leader alone. */
+  #exclusive: Subscription[] = [];
+  #lead: () => Subscription[] = () => [];
   /** What callers say of calls that have arrived: heard until the last has ended. */
   readonly #signals: Subscription[] = [];
 
@@ -41,25 +47,41 @@ export class Intake {
   }
 
   /** Subscribes `methods` and what belongs to them. They stand on the server once the transport was flushed. */
-  open(methods: Iterable<Method>, on: Listener): void {
-    const { onRequest, onDirect, onCancel, onAgain, onError } = on;
+  open(methods: ReadonlyMap<string, Method>, on: Listener): void {
+    const { onRequest, onElecting, onUnknown, onCancel, onAgain, onError } = on;
     const { logger, transport: { messaging } } = this.#runtime;
     const service = this.#service;
-    for (const method of methods) {
-      this.#requests.push(
-        messaging.subscribe(rpcSubject(service, method.name), {
-          queue: rpcQueue(service),
-          onMessage: (message) => onRequest(method, message),
-          onError: method.builtIn
-            // It serves without: that nobody can ask how it is does no harm to its callers.
-            ? (error) => logger.warn(`${service} cannot be asked for its ${method.name}`, { error })
-            : onError,
-        }),
-      );
+    const queue = rpcQueue(service);
+    const subscribe = (method: Method): Subscription =>
+      messaging.subscribe(rpcSubject(service, method.name), {
+        queue,
+        onMessage: (message) => onRequest(method, message),
+        onError: method.builtIn
+          // It serves without: that nobody can ask how it is does no harm to its callers.
+          ? (error) => logger.warn(`${service} cannot be asked for its ${method.name}`, { error })
+          : onError,
+      });
+    const exclusive: Method[] = [];
+    for (const method of methods.values()) {
+      if (method.exclusive) exclusive.push(method);
+      else this.#requests.push(subscribe(method));
     }
+    this.#lead = () => exclusive.map(subscribe);
     this.#requests.push(
+      ...exclusive.map((method) =>
+        messaging.subscribe(rpcElectingSubject(service, method.name), {
+          queue,
+          onMessage: (message) => onElecting(method, message),
+          onError,
+        })
+      ),
       messaging.subscribe(rpcInstanceSubject(service, "*", this.#instanceId), {
-        onMessage: onDirect,
+        onMessage: (message) => {
+          const name = message.subject.split(".")[2] ?? "";
+          const method = methods.get(name);
+          if (method === undefined) onUnknown(message, name);
+          else onRequest(method, message);
+        },
         onError,
       }),
     );
@@ -77,9 +99,23 @@ export class Intake {
     );
   }
 
+  /** Asks for the calls too that the leader alone serves. */
+  lead(): void {
+    if (this.#requests.length > 0) this.#exclusive = this.#lead();
+  }
+
+  /** Asks no longer for those. */
+  yield(): void {
+    for (const requests of this.#exclusive.splice(0)) {
+      // What comes all the same is refused.
+      void requests.drain().catch(() => undefined);
+    }
+  }
+
   /** Asks for no more calls; resolves when all that had been routed here have arrived, after `withinMs` at the latest. */
   async drain(withinMs: number): Promise<void> {
-    await Promise.all(this.#requests.splice(0).map((requests) => requests.drain(withinMs)));
+    const all = [...this.#requests.splice(0), ...this.#exclusive.splice(0)];
+    await Promise.all(all.map((requests) => requests.drain(withinMs)));
   }
 
   /** Listens to nothing any more; resolves when the server has heard of it, after `withinMs` at the latest. */

@@ -12,6 +12,7 @@ import type { Handled } from "./handler_context.ts";
 import type { Waiter } from "./limiter.ts";
 import type { Method } from "./method.ts";
 import type { Responder } from "./responder.ts";
+import { watched } from "./watched_signal.ts";
 
 /** A call from its arrival to the end of its handler. Much of it is made only when the handler asks for it. */
 export class Invocation implements Expiring, Waiter, Origin, Handled {
@@ -26,6 +27,8 @@ export class Invocation implements Expiring, Waiter, Origin, Handled {
   refused = false;
   /** Whether it has a turn at its method's limiter to give back. */
   holdsTurn = false;
+  /** That of the leadership in which it began, where the leader alone serves it. */
+  token: number | undefined = undefined;
   readonly method: Method;
   readonly request: RpcRequest;
   readonly codec: Codec;
@@ -60,9 +63,16 @@ export class Invocation implements Expiring, Waiter, Origin, Handled {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      if (this.token !== undefined) {
+        watched(this.#controller.signal, () => void this.#responder.leading?.token);
+      }
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
+  }
+
+  get fencingToken(): number | undefined {
+    return this.token ?? this.#responder.leading?.token;
   }
 
   get deadline(): number {

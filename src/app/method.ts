@@ -18,6 +18,8 @@ export interface Method {
   readonly handler: RpcHandler;
   /** Whether every service answers it: then no limit and no middleware of the program stands before it. */
   readonly builtIn: boolean;
+  /** Whether the leader alone serves it. */
+  readonly exclusive: boolean;
   readonly limiter: Limiter | undefined;
   readonly timeoutMs: number;
   readonly measures: Measures;
@@ -32,18 +34,35 @@ export function createMethod(
   handler: RpcHandler,
   builtIn: boolean,
 ): Method {
-  const { concurrency = Infinity, timeoutMs = Infinity } = handler.options;
+  const { concurrency = Infinity, timeoutMs = Infinity, exclusive = false } = handler.options;
   return {
     name: handler.method,
     service,
     handler,
     builtIn,
+    exclusive,
     limiter: limiterOf(concurrency),
     timeoutMs,
     measures: new Measures(runtime, "server", { service, method: handler.method }),
     stats: new CallStats(),
     own: new OwnRequests(handler.method),
   };
+}
+
+/** Counts a call that took so long; `code` is that of its error, undefined where it gave a result. */
+export function countCall(
+  { measures, stats }: Method,
+  tookMs: number,
+  code: string | undefined,
+  error?: unknown,
+): void {
+  if (code === undefined) {
+    measures.succeeded(tookMs);
+    stats.succeeded(tookMs);
+  } else {
+    measures.failed(code, tookMs);
+    stats.failed(tookMs, code, error);
+  }
 }
 
 /** The request for `method` that a message holds. @throws {AegisError} when it holds none. */

@@ -1,6 +1,7 @@
 // Event handlers: plain frozen values that a service serves.
 
 import {
+  assertBoolean,
   assertConcurrency,
   assertKeys,
   assertTimeout,
@@ -67,6 +68,12 @@ export interface OnOptions<Payload extends Schema | undefined = undefined> {
    * @default {false}
    */
   readonly ordered?: boolean;
+  /**
+   * Whether the leader alone handles them, of a service with `singleActive`; not with `"broadcast"`.
+   *
+   * @default {false}
+   */
+  readonly exclusive?: boolean;
   /** What it is for, for people. */
   readonly description?: string;
 }
@@ -128,6 +135,8 @@ export interface EventSettings {
   readonly ackWaitMs: number;
   /** Whether they come one by one, in order. */
   readonly ordered: boolean;
+  /** Whether the leader alone handles them. */
+  readonly exclusive: boolean;
   /** What it is for. */
   readonly description: string | undefined;
 }
@@ -141,6 +150,7 @@ const OPTIONS = [
   "retry",
   "ackWaitMs",
   "ordered",
+  "exclusive",
   "description",
 ];
 const DEFAULT_RETRY = { attempts: 5, initialDelayMs: 500, maxDelayMs: 30_000, factor: 4 };
@@ -237,6 +247,7 @@ function settingsOf(
   assertKeys(options, OPTIONS, where);
   const { mode = "compete", name, from = "new", payload = schema, ordered = false } = options;
   const { concurrency = ordered ? 1 : 16, retry = {}, ackWaitMs = 30_000, description } = options;
+  const { exclusive = false } = options;
   if (mode !== "compete" && mode !== "broadcast") {
     throw new TypeError(
       `Cannot use ${show(mode)} as option "mode" ${where}: it must be "compete" or "broadcast"`,
@@ -245,9 +256,11 @@ function settingsOf(
   if (name !== undefined) assertDurableName(name, `option "name" ${where}`);
   if (payload !== undefined) assertSchema(payload, `option "payload" ${where}`);
   assertConcurrency(concurrency, `option "concurrency" ${where}`);
-  if (typeof ordered !== "boolean") {
+  assertBoolean(ordered, `option "ordered" ${where}`);
+  assertBoolean(exclusive, `option "exclusive" ${where}`);
+  if (exclusive && mode === "broadcast") {
     throw new TypeError(
-      `Cannot use ${show(ordered)} as option "ordered" ${where}: it must be a boolean`,
+      `Cannot use option "exclusive" with mode "broadcast" ${where}: one handles them alone, or all do`,
     );
   }
   if (ordered && concurrency !== 1) {
@@ -275,6 +288,7 @@ function settingsOf(
     retry: resolveRetry(retry === false ? ONCE : retry, DEFAULT_RETRY),
     ackWaitMs,
     ordered,
+    exclusive,
     description,
   };
 }

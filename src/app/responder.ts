@@ -6,21 +6,22 @@ import type { RpcRequest } from "../domain/message.ts";
 import { isThenable } from "../domain/thenable.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Codec } from "../ports/codec.ts";
-import { ById } from "./by_id.ts";
+import { Calls } from "./calls.ts";
 import type { Origin, Outbound } from "./context.ts";
-import { Deadlines } from "./deadlines.ts";
 import {
   abortedError,
   busyError,
   expiredError,
   handedBackError,
   takenBackError,
+  yieldedError,
 } from "./endings.ts";
 import { Intake } from "./intake.ts";
+import type { Leading } from "./leading.ts";
 import { Invocation } from "./invocation.ts";
 import { type Limiter, limiterOf } from "./limiter.ts";
 import type { Listening } from "./listening.ts";
-import { createMethod, type Method, readFor } from "./method.ts";
+import { countCall, createMethod, type Method, readFor } from "./method.ts";
 import type { ServerMiddleware } from "./middleware.ts";
 import { Replies } from "./replies.ts";
 import { Responses } from "./responses.ts";
@@ -40,6 +41,8 @@ export interface ResponderOptions {
   readonly concurrency: number;
   readonly listening: Listening;
   readonly outboundFrom: (origin: Origin) => Outbound;
+  /** Who knows whether this instance leads, of a service with one active instance. */
+  readonly leading: Leading | undefined;
 }
 
 /** Serves RPC for one instance of a service. */
@@ -48,17 +51,15 @@ export class Responder implements Work {
   readonly service: string;
   readonly instanceId: string;
   readonly outboundFrom: (origin: Origin) => Outbound;
+  readonly leading: Leading | undefined;
   readonly #replies: Replies;
   readonly #options: ResponderOptions;
   readonly #methods = new Map<string, Method>();
-  readonly #deadlines: Deadlines<Invocation>;
-  readonly #byId = new ById(() => this.#deadlines.entries());
+  readonly #calls: Calls;
   readonly #responses: Responses;
   readonly #listening: Listening;
   readonly #shared: Limiter | undefined;
-  readonly #idle: (() => void)[] = [];
   readonly #intake: Intake;
-  #inFlight = 0;
   #isOpen = false;
 
   constructor(runtime: Runtime, options: ResponderOptions) {
@@ -66,12 +67,13 @@ export class Responder implements Work {
     this.service = options.service;
     this.instanceId = options.instanceId;
     this.outboundFrom = options.outboundFrom;
+    this.leading = options.leading;
     this.#options = options;
     this.#listening = options.listening;
     this.#intake = new Intake(runtime, options.service, options.instanceId);
     this.#replies = new Replies(runtime, options.service);
     this.#responses = new Responses(runtime, options.service, this.#replies);
-    this.#deadlines = new Deadlines(runtime.clock, (invocation) => this.#expire(invocation));
+    this.#calls = new Calls(runtime.clock, (invocation) => this.#expire(invocation));
     this.#shared = limiterOf(options.concurrency);
     const add = (handler: RpcHandler, builtIn: boolean) =>
       this.#methods.set(handler.method, createMethod(runtime, options.service, handler, builtIn));
@@ -81,7 +83,7 @@ export class Responder implements Work {
 
   /** How many calls have arrived and not ended. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#calls.count;
   }
 
   /** The statistics of a method that it serves. */
@@ -101,9 +103,14 @@ export class Responder implements Work {
 
   /** Subscribes every method. They stand on the server once the transport was flushed. */
   open(onError: (error: Error) => void): void {
-    this.#intake.open(this.#methods.values(), {
+    this.#intake.open(this.#methods, {
       onRequest: (method, message) => this.#receive(method, message),
-      onDirect: (message) => this.#receiveDirect(message),
+      onElecting: (method, message) => this.#responses.standBy(message, method.name, "ELECTING"),
+      onUnknown: (message, name) =>
+        this.#responses.refuse(
+          message,
+          new ValidationError(`Cannot call ${this.service}.${name}: there is no such method`),
+        ),
       onCancel: (message) => this.#cancel(message),
       onAgain: (message) => this.#replies.again(message),
       onError,
@@ -113,6 +120,21 @@ export class Responder implements Work {
     this.#listening.start();
   }
 
+  /** Serves what the leader alone serves, from now on. */
+  lead(): void {
+    this.#intake.lead();
+  }
+
+  /** Serves it no longer: what waits for its turn goes to the next leader, and what runs is told. */
+  yield(): void {
+    this.#intake.yield();
+    for (const invocation of this.#calls.entries()) {
+      // One that ends may have passed its turn on.
+      if (!invocation.method.exclusive || invocation.ended) continue;
+      this.#stop(invocation, yieldedError(invocation));
+    }
+  }
+
   /** Asks for no more calls; resolves when all that had been routed here have arrived, after `withinMs` at the latest. */
   drain(withinMs: number): Promise<void> {
     return this.#intake.drain(withinMs);
@@ -120,14 +142,12 @@ export class Responder implements Work {
 
   /** Resolves when nothing is in flight. */
   whenIdle(): Promise<void> {
-    return this.#inFlight === 0
-      ? Promise.resolve()
-      : new Promise((resolve) => this.#idle.push(resolve));
+    return this.#calls.whenNone();
   }
 
   /** Refuses what waits for its turn: its callers go to another instance. */
   handBack(): void {
-    for (const invocation of this.#deadlines.entries()) {
+    for (const invocation of this.#calls.entries()) {
       // One that ends may have passed its turn on.
       if (invocation.begun || invocation.ended) continue;
       this.#stop(invocation, handedBackError(invocation));
@@ -135,9 +155,9 @@ export class Responder implements Work {
   }
 
   /** Aborts what is still in flight: its callers hear that the service has stopped. */
-  abort(): void {
-    for (const invocation of this.#deadlines.entries()) {
-      this.#stop(invocation, abortedError(invocation));
+  abort(reason?: AegisError): void {
+    for (const invocation of this.#calls.entries()) {
+      this.#stop(invocation, reason ?? abortedError(invocation));
     }
   }
 
@@ -149,17 +169,10 @@ export class Responder implements Work {
     await this.#intake.close(withinMs);
   }
 
-  #receiveDirect(message: Message): void {
-    const name = message.subject.split(".")[2] ?? "";
-    const method = this.#methods.get(name);
-    if (method !== undefined) return this.#receive(method, message);
-    this.#responses.refuse(
-      message,
-      new ValidationError(`Cannot call ${this.service}.${name}: there is no such method`),
-    );
-  }
-
   #receive(method: Method, message: Message): void {
+    if (method.exclusive && this.leading?.token === undefined) {
+      return this.#responses.standBy(message, method.name, "NOT_ACTIVE");
+    }
     const { clock } = this.runtime;
     const now = clock.monotonic();
     let codec: Codec, request: RpcRequest;
@@ -168,20 +181,17 @@ export class Responder implements Work {
       request = readFor(method, this.runtime, codec, message);
     } catch (error) {
       this.#responses.refuse(message, error);
-      method.measures.failed("INVALID_REQUEST", 0);
-      method.stats.failed(0, "INVALID_REQUEST", error);
-      return;
+      return countCall(method, 0, "INVALID_REQUEST", error);
     }
     const budget = Math.min(request.timeoutMs, method.timeoutMs) -
       this.#listening.age(message, request, now);
     const invocation = new Invocation(this, method, request, codec, message, now, now + budget);
-    this.#inFlight++;
+    this.#calls.arrived();
     if (budget <= 0) return this.#expire(invocation);
-    this.#deadlines.add(invocation);
-    this.#byId.add(invocation);
+    this.#calls.add(invocation);
     const entered = method.limiter?.enter(invocation) ?? "run";
     if (entered === "run") this.execute(invocation);
-    else if (entered === "busy") this.#busy(invocation);
+    else if (entered === "busy") this.#stop(invocation, busyError(invocation));
   }
 
   /** Takes the turn of a call that has waited for it. */
@@ -205,10 +215,15 @@ export class Responder implements Work {
       },
     });
     if (entered === "run") this.#run(invocation);
-    else if (entered === "busy") this.#busy(invocation);
+    else if (entered === "busy") this.#stop(invocation, busyError(invocation));
   }
 
   #run(invocation: Invocation): void {
+    if (invocation.method.exclusive) {
+      invocation.token = this.leading?.token;
+      // Whoever finds out that it leads no longer ends all that waits, this one too.
+      if (invocation.ended) return this.#shared?.leave();
+    }
     invocation.begun = true;
     let result: unknown;
     try {
@@ -238,20 +253,15 @@ export class Responder implements Work {
 
   /** Answers a call, once: whatever its handler gives later is dropped. */
   #finish(invocation: Invocation, error: unknown, result?: unknown): void {
+    // What was done by one that leads no longer is no answer: whoever finds that out ends it.
+    if (invocation.token !== undefined && !invocation.ended) void this.leading?.token;
     if (invocation.ended) return;
     invocation.ended = true;
-    this.#deadlines.remove(invocation);
+    this.#calls.ended(invocation);
     const { method, startedAt } = invocation;
     try {
       const code = this.#responses.answer(invocation, error, result);
-      const took = this.runtime.clock.monotonic() - startedAt;
-      if (code === undefined) {
-        method.measures.succeeded(took);
-        method.stats.succeeded(took);
-      } else {
-        method.measures.failed(code, took);
-        method.stats.failed(took, code, error);
-      }
+      countCall(method, this.runtime.clock.monotonic() - startedAt, code, error);
     } catch (fault) {
       // Whatever is wrong with an answer, its turn is for those that wait, and stop() does not wait for it.
       this.runtime.logger.error(`${this.service} could not end a call`, { error: fault });
@@ -271,16 +281,12 @@ export class Responder implements Work {
     return invocation.ended;
   }
 
-  #busy(invocation: Invocation): void {
-    this.#stop(invocation, busyError(invocation));
-  }
-
   #expire(invocation: Invocation): void {
     this.#stop(invocation, expiredError(invocation));
   }
 
   #cancel(message: Message): void {
-    const invocation = this.#byId.find(message.ascii ?? new TextDecoder().decode(message.data));
+    const invocation = this.#calls.find(message.ascii ?? new TextDecoder().decode(message.data));
     if (invocation !== undefined) this.#stop(invocation, takenBackError(invocation));
   }
 
@@ -289,8 +295,6 @@ export class Responder implements Work {
       invocation.holdsTurn = false;
       invocation.method.limiter?.leave();
     }
-    this.#inFlight--;
-    if (this.#inFlight > 0) return;
-    for (const resolve of this.#idle.splice(0)) resolve();
+    this.#calls.left();
   }
 }

@@ -7,6 +7,7 @@ import { DEFAULT_TIMEOUT_MS, type RpcResponse } from "../domain/message.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Invocation } from "./invocation.ts";
+import { notActive } from "./leading.ts";
 import type { Replies } from "./replies.ts";
 import { codecOf, encodeResponse, type Runtime } from "./runtime.ts";
 
@@ -56,8 +57,18 @@ export class Responses {
 
   /** Answers what is no request, or none for this instance. */
   refuse(message: Message, error: unknown): void {
-    const { logger, clock, random } = this.#runtime;
+    const { logger } = this.#runtime;
     logger.warn(`${this.#service} refused a message`, { subject: message.subject, error });
+    this.#turnAway(message, error, "INVALID_REQUEST");
+  }
+
+  /** Answers what is for the leader, where this instance stands by. */
+  standBy(message: Message, method: string, code: "NOT_ACTIVE" | "ELECTING"): void {
+    this.#turnAway(message, notActive(this.#service, `${this.#service}.${method}`), code);
+  }
+
+  #turnAway(message: Message, error: unknown, code: string): void {
+    const { clock, random } = this.#runtime;
     if (message.reply === undefined || message.reply === "") return;
     let codec = this.#runtime.codec;
     let request: unknown;
@@ -79,7 +90,7 @@ export class Responses {
       result: null,
       error: errorText(error),
     };
-    const headers = this.#errorHeaders(error, "INVALID_REQUEST", this.#service);
+    const headers = this.#errorHeaders(error, code, this.#service);
     headers[HEADER.refused] = "1";
     // An answer that names no request is not sent again: after an outage it could end another one.
     const expiresAt = response.correlationId === null ? 0 : clock.monotonic() + DEFAULT_TIMEOUT_MS;

@@ -1,7 +1,13 @@
 // RPC handlers: plain frozen values that a service serves.
 
 import { assertSchema, type InputOf, type OutputOf, type Schema } from "../domain/schema.ts";
-import { assertConcurrency, assertKeys, assertTimeout, show } from "../domain/check.ts";
+import {
+  assertBoolean,
+  assertConcurrency,
+  assertKeys,
+  assertTimeout,
+  show,
+} from "../domain/check.ts";
 import type { Frozen } from "../domain/frozen.ts";
 import { assertMethodName } from "../domain/subject.ts";
 import type { Context } from "./context.ts";
@@ -19,6 +25,12 @@ export interface RpcOptions<
   readonly timeoutMs?: number;
   /** How many calls of one instance run at once; ten times as many may wait, further ones are answered `BUSY`. @default {Infinity} */
   readonly concurrency?: number;
+  /**
+   * Whether the leader alone serves it, of a service with `singleActive`: see {@linkcode ServiceOptions.singleActive}.
+   *
+   * @default {false}
+   */
+  readonly exclusive?: boolean;
   /** Whether a call may be run twice without harm, so that callers may repeat one whose fate is unknown. @default {false} */
   readonly idempotent?: boolean;
   /** What it is for, for people. */
@@ -43,7 +55,15 @@ export interface RpcHandler<
   readonly "~types"?: { readonly params: Params; readonly result: Result };
 }
 
-const OPTIONS = ["params", "result", "timeoutMs", "concurrency", "idempotent", "description"];
+const OPTIONS = [
+  "params",
+  "result",
+  "timeoutMs",
+  "concurrency",
+  "exclusive",
+  "idempotent",
+  "description",
+];
 
 /**
  * A handler of the method `method`. Making one does nothing; a service serves it from `start()` to `stop()`.
@@ -128,16 +148,13 @@ function checkOptions(method: string, options: RpcOptions): void {
   }
   const where = `of rpc "${method}"`;
   assertKeys(options, OPTIONS, where);
-  const { params, result, timeoutMs, concurrency, idempotent, description } = options;
+  const { params, result, timeoutMs, concurrency, description } = options;
   if (params !== undefined) assertSchema(params, `option "params" ${where}`);
   if (result !== undefined) assertSchema(result, `option "result" ${where}`);
   if (timeoutMs !== undefined) assertTimeout(timeoutMs, `option "timeoutMs" ${where}`);
   if (concurrency !== undefined) assertConcurrency(concurrency, `option "concurrency" ${where}`);
-  if (idempotent !== undefined && typeof idempotent !== "boolean") {
-    throw new TypeError(
-      `Cannot use ${show(idempotent)} as option "idempotent" ${where}: it must be a boolean`,
-    );
-  }
+  assertBoolean(options.exclusive, `option "exclusive" ${where}`);
+  assertBoolean(options.idempotent, `option "idempotent" ${where}`);
   if (description !== undefined && typeof description !== "string") {
     throw new TypeError(
       `Cannot use ${show(description)} as option "description" ${where}: it must be a string`,

@@ -57,6 +57,11 @@ export interface Service<Handlers extends readonly Handler[] = readonly Handler[
    * waits for the same stop; `stop({ graceMs: 0 })` cuts that short.
    */
   stop(options?: StopOptions): Promise<void>;
+  /**
+   * Whether it leads now, of a service with `singleActive`; without that, never. The clock is looked at each time: ask
+   * before each step that only the leader may take, and not once.
+   */
+  isLeader(): boolean;
   /** How it is doing. It never rejects. */
   health(): Promise<ServiceHealth>;
 }
@@ -136,6 +141,10 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
     return this.#status === "started" ? this.#runtime.clock.monotonic() - this.#startedAt : 0;
   }
 
+  isLeader(): boolean {
+    return this.#serving.election?.token !== undefined;
+  }
+
   start(): Promise<void> {
     if (this.#stopping !== undefined) {
       return Promise.reject(
@@ -165,15 +174,18 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
     const events = this.#serving.eventHealth();
     const commands = this.#serving.commandHealth();
     const taken = [...events, ...commands];
-    const served = this.#error === undefined && taken.every(({ ok }) => ok);
+    const leadership = this.#serving.election?.health();
+    const served = this.#error === undefined && leadership?.ok !== false &&
+      taken.every(({ ok }) => ok);
     return {
       ok: this.#status === "started" && bus.ok && served,
       status: this.#status,
       inFlight: this.#serving.work.inFlight,
-      error: this.#error ?? taken.find(({ ok }) => !ok)?.error,
+      error: this.#error ?? taken.find(({ ok }) => !ok)?.error ?? leadership?.error,
       events,
       commands,
       registry: this.#serving.presence.health(),
+      leadership,
       bus,
     };
   }

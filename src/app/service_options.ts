@@ -7,6 +7,8 @@ import type { Bus, BusHealth } from "./bus.ts";
 import { assertMiddleware, type ServerMiddleware } from "./middleware.ts";
 import { queueConsumers } from "./command_plan.ts";
 import type { Handler } from "./context.ts";
+import { type SingleActiveOptions, singleActiveSettings } from "./election_options.ts";
+import type { LeadershipHealth } from "./election_serving.ts";
 import { handlerIdOf } from "./subscription_plan.ts";
 import type { CommandHealth } from "./command_serving.ts";
 import type { RegistryHealth } from "./registry.ts";
@@ -35,6 +37,11 @@ export interface ServiceHooks {
   readonly onStop?: () => void | Promise<void>;
   /** When everything is down. */
   readonly onStopped?: () => void | Promise<void>;
+  /**
+   * When this instance begins to lead, before it serves what the leader serves, and when it no longer does, after its
+   * handlers were told; of a service with `singleActive`. It is not waited for. `fencingToken` is that of the leadership.
+   */
+  readonly onLeadership?: (leader: boolean, fencingToken: number) => void | Promise<void>;
 }
 
 /** Options of {@linkcode createService}. */
@@ -61,6 +68,14 @@ export interface ServiceOptions<Handlers extends readonly Handler[] = readonly H
    * @default {{ ttlMs: 15000, heartbeatIntervalMs: 5000 }}
    */
   readonly registry?: RegistryOptions | false;
+  /**
+   * Makes one instance of the service lead, or of each `group`: it alone serves the handlers that are `exclusive`, and the
+   * next one takes over when it stops or dies. One of `failover`, or times of one's own. It needs JetStream.
+   *
+   * No two instances lead at once, for each looks at its own clock before it acts: see `isLeader()`, `ctx.signal` and
+   * `ctx.fencingToken`. Callers of an exclusive method wait for the next leader within their own time.
+   */
+  readonly singleActive?: SingleActiveOptions;
   /** What runs as it starts and stops. */
   readonly hooks?: ServiceHooks;
   /** What runs around each call, the first outermost. @default {[]} */
@@ -106,6 +121,8 @@ export interface ServiceHealth {
   readonly commands: readonly CommandHealth[];
   /** How its record in the registry is doing, which `ok` does not depend on; undefined where that is off. */
   readonly registry: RegistryHealth | undefined;
+  /** How it stands for election; undefined without `singleActive`. */
+  readonly leadership: LeadershipHealth | undefined;
   /** How the bus is doing. */
   readonly bus: BusHealth;
 }
@@ -117,6 +134,7 @@ const OPTIONS = [
   "instanceId",
   "metadata",
   "registry",
+  "singleActive",
   "hooks",
   "middleware",
   "concurrency",
@@ -124,7 +142,7 @@ const OPTIONS = [
 ];
 /** What others read in the registry. */
 const MAX_VERSION = 256;
-const HOOKS = ["onStart", "onStarted", "onStop", "onStopped"];
+const HOOKS = ["onStart", "onStarted", "onStop", "onStopped", "onLeadership"];
 
 /** What was asked for when a service was created. */
 export interface ServiceDefinition {
@@ -179,6 +197,10 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
   if (hooks !== undefined) assertHooks(hooks, where);
   if (metadata !== undefined) assertMetadata(metadata, where);
   registrySettings(options.registry, where);
+  const elects = singleActiveSettings(options.singleActive, name) !== undefined;
+  if (hooks?.onLeadership !== undefined && !elects) {
+    throw new TypeError(`Cannot use hook "onLeadership" ${where}: it has no "singleActive"`);
+  }
   if (options.middleware !== undefined) assertMiddleware(options.middleware, where);
   if (!Array.isArray(handlers)) {
     throw new TypeError(
@@ -186,7 +208,22 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
     );
   }
   const seen = new Set<string>();
-  for (const handler of handlers as readonly Handler[]) assertHandler(handler, name, seen);
+  for (const handler of handlers as readonly Handler[]) {
+    assertHandler(handler, name, seen);
+    const { exclusive = false } = handler.kind === "rpc" ? handler.options : handler.settings;
+    if (exclusive && !elects) throw lonely(handler, where);
+  }
+}
+
+function lonely(handler: Handler, where: string): TypeError {
+  const what = handler.kind === "rpc"
+    ? `method "${handler.method}"`
+    : handler.kind === "event"
+    ? `the handler of "${handler.pattern}"`
+    : `command "${handler.command}"`;
+  return new TypeError(
+    `Cannot serve ${what} ${where} exclusively: the service has no "singleActive", such as failover.balanced`,
+  );
 }
 
 function isVersion(version: unknown): boolean {

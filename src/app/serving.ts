@@ -7,6 +7,9 @@ import { type Client, clientOf, outboundFrom } from "./client.ts";
 import type { CommandHandler } from "./command.ts";
 import { type CommandHealth, CommandServing } from "./command_serving.ts";
 import type { Handler } from "./context.ts";
+import { singleActiveSettings } from "./election_options.ts";
+import { ElectionServing } from "./election_serving.ts";
+import type { Leading } from "./leading.ts";
 import type { EventHandler } from "./on.ts";
 import { Presence } from "./presence.ts";
 import { Responder } from "./responder.ts";
@@ -26,9 +29,12 @@ export class Serving {
   readonly work: Work;
   /** How others see it. */
   readonly presence: Presence;
+  /** The election, of a service of which one instance is active. */
+  readonly election: ElectionServing | undefined;
   readonly #responder: Responder;
   readonly #subscribers: Subscribers;
   readonly #commands: CommandServing;
+  readonly #handlers: readonly Handler[];
   #isRefused = false;
 
   /** `reporter` gives the service, as it answers how it is. */
@@ -41,6 +47,7 @@ export class Serving {
     const parts = partsOf(bus, `service "${service}"`);
     const { runtime, caller, listening, busStreams, records, directory: peers } = parts;
     this.runtime = runtime;
+    this.#handlers = options.handlers;
     this.instanceId = options.instanceId ?? `${service}-${runtime.random.spanId()}`;
     const { instanceId } = this;
     const stamp = { by: service, version };
@@ -55,6 +62,47 @@ export class Serving {
     };
     this.client = clientOf(invoker, stamp, bus);
     const outbound = outboundFrom(invoker, stamp, bus);
+    const eventsOf = (exclusive: boolean, leading: Leading | undefined): Subscribers =>
+      new Subscribers({
+        runtime,
+        service,
+        version,
+        instanceId,
+        hasOwnId: options.instanceId !== undefined,
+        outboundFrom: outbound,
+        leading,
+        streams: busStreams,
+        handlers: eventHandlersOf(options.handlers).filter(isExclusive(exclusive)),
+      });
+    const commandsOf = (exclusive: boolean, leading: Leading | undefined): CommandServing =>
+      new CommandServing({
+        runtime,
+        service,
+        version,
+        instanceId,
+        outboundFrom: outbound,
+        leading,
+        streams: busStreams,
+        records,
+        handlers: commandHandlersOf(options.handlers).filter(isExclusive(exclusive)),
+        concurrency,
+        ageingMs: options.ageingMs ?? AGEING_MS,
+      });
+    const settings = singleActiveSettings(options.singleActive, service);
+    this.election = settings && new ElectionServing({
+      bus: parts,
+      service,
+      instanceId,
+      settings,
+      responder: () => this.#responder,
+      handlersOf: (leading) => ({
+        events: eventsOf(true, leading),
+        commands: commandsOf(true, leading),
+      }),
+      setStatus: (status, group) => this.presence.setStatus(status, group),
+      onLeadership: options.hooks?.onLeadership,
+    });
+    const leading = this.election;
     this.#responder = new Responder(runtime, {
       service,
       instanceId,
@@ -64,30 +112,12 @@ export class Serving {
       concurrency,
       listening,
       outboundFrom: outbound,
+      leading,
     });
-    this.#subscribers = new Subscribers({
-      runtime,
-      service,
-      version,
-      instanceId,
-      hasOwnId: options.instanceId !== undefined,
-      outboundFrom: outbound,
-      streams: busStreams,
-      handlers: eventHandlersOf(options.handlers),
-    });
-    this.#commands = new CommandServing({
-      runtime,
-      service,
-      version,
-      instanceId,
-      outboundFrom: outbound,
-      streams: busStreams,
-      records,
-      handlers: commandHandlersOf(options.handlers),
-      concurrency,
-      ageingMs: options.ageingMs ?? AGEING_MS,
-    });
-    this.work = together([this.#responder, this.#subscribers.work, this.#commands.work]);
+    this.#subscribers = eventsOf(false, leading);
+    this.#commands = commandsOf(false, leading);
+    const works = [this.#responder, this.#subscribers.work, this.#commands.work];
+    this.work = together(leading === undefined ? works : [...works, leading]);
     this.presence = new Presence({
       bus: parts,
       service,
@@ -105,6 +135,7 @@ export class Serving {
     // First what may not be as it must be: nothing has been taken yet.
     await this.#subscribers.prepare();
     await this.#commands.prepare();
+    await this.election?.prepare();
     this.#responder.open((error) => {
       this.#isRefused = true;
       onError(error);
@@ -113,17 +144,39 @@ export class Serving {
     await this.runtime.transport.messaging.flush();
     this.#subscribers.open();
     this.#commands.open();
+    await this.election?.open();
   }
 
   /** How the handlers of events are doing. */
   eventHealth(): EventHealth[] {
-    return this.#subscribers.health();
+    return inOrder(
+      eventHandlersOf(this.#handlers),
+      this.#subscribers.health(),
+      this.election?.handlers.events.health(),
+    );
   }
 
   /** How the handlers of commands are doing. */
   commandHealth(): CommandHealth[] {
-    return this.#commands.health();
+    return inOrder(
+      commandHandlersOf(this.#handlers),
+      this.#commands.health(),
+      this.election?.handlers.commands.health(),
+    );
   }
+}
+
+/** What is known of handlers, in the order in which they were given. */
+function inOrder<T>(
+  handlers: readonly (EventHandler | CommandHandler)[],
+  shared: T[],
+  exclusive: T[] = [],
+): T[] {
+  return handlers.map(({ settings }) => (settings.exclusive ? exclusive : shared).shift()!);
+}
+
+function isExclusive(exclusive: boolean) {
+  return ({ settings }: EventHandler | CommandHandler) => settings.exclusive === exclusive;
 }
 
 /** Those of the handlers that run commands. */

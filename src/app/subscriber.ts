@@ -95,8 +95,8 @@ export class Subscriber implements Work {
       : new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  abort(): void {
-    const error = new UnavailableError(
+  abort(reason?: AegisError): void {
+    const error = reason ?? new UnavailableError(
       `${this.#parts.service} stops and waits no longer for the handler of ${this.#parts.handler.pattern}`,
     );
     for (const handling of this.#held) handling.abort(error);
@@ -159,6 +159,11 @@ export class Subscriber implements Work {
 
   #begin(handling: Handling): void {
     const { runtime, handler } = this.#parts;
+    if (handler.settings.exclusive && !handling.mayBegin()) {
+      // Whoever found that out may have given it back already.
+      if (!handling.ended) this.#giveBack(handling);
+      return;
+    }
     this.#running++;
     const now = runtime.clock.monotonic();
     handling.begunAt = now;

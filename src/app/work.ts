@@ -1,5 +1,7 @@
 // Work: what a service serves, calls or events, as stop() sees it.
 
+import type { AegisError } from "../domain/error.ts";
+
 /** Something that takes work, and can be made to take no more. */
 export interface Work {
   /** How much has arrived and not ended. */
@@ -12,8 +14,8 @@ export interface Work {
   handBack(): void;
   /** Resolves when nothing is in flight. */
   whenIdle(): Promise<void>;
-  /** Tells what is still in flight that nobody waits for it. */
-  abort(): void;
+  /** Tells what is still in flight that nobody waits for it: that the instance stops, unless there is another reason. */
+  abort(reason?: AegisError): void;
   /** Resolves when the other side has been told of all that has ended. */
   whenSettled(): Promise<void>;
   /** Lets go of everything; resolves when the server has heard of it, after `withinMs` at the latest. */
@@ -35,7 +37,7 @@ export function together(works: readonly Work[]): Work {
     drain: (withinMs) => all((work) => work.drain(withinMs)),
     handBack: () => works.forEach((work) => work.handBack()),
     whenIdle: () => all((work) => work.whenIdle()),
-    abort: () => works.forEach((work) => work.abort()),
+    abort: (reason) => works.forEach((work) => work.abort(reason)),
     whenSettled: () => all((work) => work.whenSettled()),
     close: (withinMs) => all((work) => work.close(withinMs)),
   };

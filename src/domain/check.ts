@@ -38,6 +38,12 @@ export function assertKeys(options: object, allowed: readonly string[], where: s
   }
 }
 
+/** Checks something that may be left out and is yes or no. @throws {TypeError} when it is neither. */
+export function assertBoolean(value: unknown, where: string): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new TypeError(`Cannot use ${show(value)} as ${where}: it must be a boolean`);
+}
+
 /** Checks a time-out in milliseconds. @throws {TypeError | RangeError} when it is none. */
 export function assertTimeout(value: unknown, where: string): asserts value is number {
   if (typeof value !== "number") {

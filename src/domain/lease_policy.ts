@@ -21,7 +21,12 @@ export interface FailoverPolicy {
  */
 export const CLOCK_SHARE = 0.1;
 
-const KEYS = ["electionTimeoutMs", "heartbeatIntervalMs", "retryIntervalMs"] as const;
+/** The names of the times. */
+export const FAILOVER_KEYS: readonly (keyof FailoverPolicy)[] = [
+  "electionTimeoutMs",
+  "heartbeatIntervalMs",
+  "retryIntervalMs",
+];
 const [LEAST_MS, MOST_MS] = [100, 600_000];
 
 /**
@@ -61,8 +66,8 @@ export function isLeaseMs(value: unknown): value is number {
  * @throws {TypeError} for a field that is none or no number, {RangeError} for times that cannot be, or not together.
  */
 export function resolveFailover(given: Partial<FailoverPolicy>, where: string): FailoverPolicy {
-  assertKeys(given, KEYS, where);
-  for (const key of KEYS) {
+  assertKeys(given, FAILOVER_KEYS, where);
+  for (const key of FAILOVER_KEYS) {
     const value: unknown = given[key];
     if (value === undefined) continue;
     const of = `as "${key}" ${where}`;

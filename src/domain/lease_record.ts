@@ -21,6 +21,14 @@ export interface LeaseRecord {
   readonly released: boolean;
 }
 
+/** The bucket of all elections. */
+export const LEADERS_BUCKET = "service_leaders";
+
+/** The key of a group. A name of a service or a group has no dot in it, so that no two groups have the same key. */
+export function leaderKey(service: string, group: string): string {
+  return `${service}.${group}`;
+}
+
 /** Tokens beyond this are nobody's: a few more would not be whole numbers any longer. */
 const MOST_TOKEN = 2 ** 52;
 

@@ -28,6 +28,19 @@ export function rpcInstanceSubject(service: string, method: string, instance: st
   return `rpc.${service}.${method}.${instance}`;
 }
 
+/**
+ * The subject on which the instances of a service are asked whether a method waits for a leader, which nobody serves at the
+ * moment. Its last token is the id of no instance.
+ */
+export function rpcElectingSubject(service: string, method: string): string {
+  return `rpc.${service}.${method}.~`;
+}
+
+/** The subject on which callers hear that a service has a leader again, and serves what had to wait for one. */
+export function rpcElectedSubject(service: string): string {
+  return `internal.rpc.elected.${service}`;
+}
+
 /** The queue group that shares the calls of a service among its instances. */
 export function rpcQueue(service: string): string {
   return `rpc.${service}`;
