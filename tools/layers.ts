@@ -77,6 +77,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "calls.ts",
     "circuit_options.ts",
     "circuits.ts",
+    "elections.ts",
     "endings.ts",
     "intake.ts",
     "invocation.ts",

@@ -9,6 +9,7 @@ import { rpcAgainSubject, rpcCancelSubject } from "../domain/subject.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import { Answer, Failure } from "./answer.ts";
 import { Deadlines } from "./deadlines.ts";
+import { Elections } from "./elections.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { Parking } from "./parking.ts";
 import { codecOf, encodeRequest, type Runtime, textOf } from "./runtime.ts";
@@ -24,6 +25,8 @@ const LEAST_GROUP = 32;
 
 /** Sends requests and matches the answers. */
 export class Caller {
+  /** Who hears of new leaders. */
+  readonly elections: Elections;
   readonly #runtime: Runtime;
   // By slot. No Map: under constant coming and going each of its tables keeps the next alive until a full collection.
   readonly #pending: (Outgoing | undefined)[] = [];
@@ -50,6 +53,10 @@ export class Caller {
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
     this.#parking = new Parking(runtime);
+    this.elections = new Elections(
+      runtime,
+      (service, methods) => this.#elected(service, methods),
+    );
     this.#prefix = `${runtime.transport.messaging.inbox}.`;
     this.#deadlines = new Deadlines(
       runtime.clock,
@@ -227,6 +234,14 @@ export class Caller {
       }
     };
     signal.addEventListener("abort", pending.onAbort);
+  }
+
+  /** What the former leader of a service had in hand it may have taken with it: what can be sent again goes to the new one. */
+  #elected(service: string, methods: ReadonlySet<string>): void {
+    for (const pending of this.#deadlines.entries()) {
+      const isTheirs = pending.service === service && methods.has(pending.method);
+      if (isTheirs && pending.repeatable) this.#end(pending, new Failure("lost"), false);
+    }
   }
 
   #returned(): void {

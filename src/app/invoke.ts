@@ -7,6 +7,7 @@ import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/re
 import { answerError, Failure, failureError } from "./answer.ts";
 import { assertParams, checkCallOptions } from "./call_options.ts";
 import type { CallOptions } from "./context.ts";
+import { isLeaderless, LeaderWait } from "./elections.ts";
 import { aimOf, failed, type Invoker, type Job, mayRetry, outgoing, succeeded } from "./job.ts";
 import { runThrough } from "./middleware.ts";
 import type { Timer } from "../ports/clock.ts";
@@ -111,6 +112,7 @@ async function attempts(
   let now = isWhole ? startedAt : clock.monotonic();
   let spreading = 0;
   let outlasted = false;
+  let leaderless: LeaderWait | undefined;
   try {
     assertParams(params, service, method);
     let last: unknown;
@@ -152,6 +154,16 @@ async function attempts(
       }
       now = clock.monotonic();
       aim?.settle(failure, error, transport.status !== "connected", now);
+      if (isLeaderless(failure, error, aim?.instance, options.instance)) {
+        leaderless ??= new LeaderWait(job);
+        const next = await leaderless.next(failure, error);
+        now = clock.monotonic();
+        if (next === "again") {
+          attempt--;
+          continue;
+        }
+        if (next !== undefined) throw next;
+      }
       if (failure !== undefined) {
         // The connection broke between the look at it and the sending: nothing was sent, so it waits like any other.
         if (failure.kind === "away" && transport.status === "reconnecting" && expiresAt > now) {

@@ -7,7 +7,7 @@ import { DEFAULT_TIMEOUT_MS, type RpcResponse } from "../domain/message.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Invocation } from "./invocation.ts";
-import { notActive } from "./leading.ts";
+import { electing, notActive } from "./leading.ts";
 import type { Replies } from "./replies.ts";
 import { codecOf, encodeResponse, type Runtime } from "./runtime.ts";
 
@@ -64,7 +64,8 @@ export class Responses {
 
   /** Answers what is for the leader, where this instance stands by. */
   standBy(message: Message, method: string, code: "NOT_ACTIVE" | "ELECTING"): void {
-    this.#turnAway(message, notActive(this.#service, `${this.#service}.${method}`), code);
+    const errorOf = code === "ELECTING" ? electing : notActive;
+    this.#turnAway(message, errorOf(this.#service, `${this.#service}.${method}`), code);
   }
 
   #turnAway(message: Message, error: unknown, code: string): void {

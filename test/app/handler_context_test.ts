@@ -8,6 +8,7 @@ const MEMBERS = [
   "attempt",
   "call",
   "deadline",
+  "fencingToken",
   "header",
   "instanceId",
   "log",
