@@ -81,13 +81,13 @@ export class ElectionServing implements Work, Leading {
    * @throws {UnavailableError} when it does not answer.
    */
   async open(): Promise<void> {
-    const { bus: { runtime, buckets }, service, instanceId, settings } = this.#parts;
-    const { group, policy } = settings;
+    const { bus: { runtime, buckets }, service, instanceId } = this.#parts;
+    const { group, policy } = this.#parts.settings;
     this.#parts.setStatus("STANDBY", group);
     this.#gauge(0);
-    // Nothing may be removed there but by those who stand, and reads must not lag behind writes.
-    const options = { history: 1, ttlMs: 0 };
-    const kv = await buckets.open(LEADERS_BUCKET, options, { direct: false });
+    // What is there must not go by itself, nor what is read lag behind; whatever somebody wrote there is to be known of.
+    const settings = { history: 1, ttlMs: 0 };
+    const kv = await buckets.open(LEADERS_BUCKET, settings, { direct: false, lenient: true });
     this.#election = new Election({
       runtime,
       name: `${service} in group ${group}`,

@@ -1,11 +1,14 @@
 // The store of an election: the record of one group in a bucket, as the state machine of leases reads and writes it.
 
-import { type AegisError, ConflictError, SerializationError } from "../domain/error.ts";
+import { ConflictError } from "../domain/error.ts";
 import { type LeaseRecord, leaseRecordValue, readLeaseRecord } from "../domain/lease_record.ts";
 import type { LeaseContent } from "../domain/lease_state.ts";
 import type { Kv, KvChange } from "../ports/kv.ts";
 
-/** What an election needs of a bucket. It is to be read from where writes are decided. */
+/**
+ * What an election needs of a bucket. It is to be read from where writes are decided, and a value that is in no encoding is
+ * to be given as undefined.
+ */
 export type LeaseKv = Pick<Kv, "get" | "put" | "history" | "watch">;
 
 /** What the key has. */
@@ -26,20 +29,14 @@ export class ElectionStore {
 
   /** Reads the key. @throws what keeps it from being read. */
   async read(timeoutMs: number): Promise<LeaseSeen> {
-    try {
-      const entry = await this.#kv.get(this.#key, { timeoutMs });
-      if (entry !== undefined) return seen(entry.revision, entry.value);
-      // What was removed has left a revision, unless nobody has ever led here.
-      const last = (await this.#kv.history(this.#key, { timeoutMs })).at(-1);
-      if (last === undefined) return { revision: 0, content: "absent" };
-      return last.operation === "put"
-        ? seen(last.revision, last.value)
-        : { revision: last.revision, content: "absent" };
-    } catch (error) {
-      const revision = unreadableAt(error);
-      if (revision === undefined) throw error;
-      return { revision, content: "garbage" };
-    }
+    const entry = await this.#kv.get(this.#key, { timeoutMs });
+    if (entry !== undefined) return seen(entry.revision, entry.value);
+    // What was removed has left a revision, unless nobody has ever led here.
+    const last = (await this.#kv.history(this.#key, { timeoutMs })).at(-1);
+    if (last === undefined) return { revision: 0, content: "absent" };
+    return last.operation === "put"
+      ? seen(last.revision, last.value)
+      : { revision: last.revision, content: "absent" };
   }
 
   /** Writes the key at a revision; its new one, or undefined where it has another. @throws when nobody can tell. */
@@ -68,11 +65,4 @@ function changed({ revision, entry }: KvChange): LeaseSeen {
 
 function seen(revision: number, value: unknown): LeaseSeen {
   return { revision, content: readLeaseRecord(value) ?? "garbage" };
-}
-
-/** The revision of a value that is in no encoding. */
-function unreadableAt(error: unknown): number | undefined {
-  if (!SerializationError.is(error)) return undefined;
-  const { revision } = (error as AegisError).details;
-  return typeof revision === "number" ? revision : undefined;
 }

@@ -57,10 +57,7 @@ export interface Service<Handlers extends readonly Handler[] = readonly Handler[
    * waits for the same stop; `stop({ graceMs: 0 })` cuts that short.
    */
   stop(options?: StopOptions): Promise<void>;
-  /**
-   * Whether it leads now, of a service with `singleActive`; without that, never. The clock is looked at each time: ask
-   * before each step that only the leader may take, and not once.
-   */
+  /** Whether it leads now, by the clock: ask before each step that is the leader's. Without `singleActive` it never does. */
   isLeader(): boolean;
   /** How it is doing. It never rejects. */
   health(): Promise<ServiceHealth>;
@@ -173,15 +170,14 @@ class ServiceInstance<Handlers extends readonly Handler[]> implements Service<Ha
     const bus = await this.#options.bus.health();
     const events = this.#serving.eventHealth();
     const commands = this.#serving.commandHealth();
-    const taken = [...events, ...commands];
     const leadership = this.#serving.election?.health();
-    const served = this.#error === undefined && leadership?.ok !== false &&
-      taken.every(({ ok }) => ok);
+    const taken = [...events, ...commands, leadership].filter((part) => part !== undefined);
+    const served = this.#error === undefined && taken.every(({ ok }) => ok);
     return {
       ok: this.#status === "started" && bus.ok && served,
       status: this.#status,
       inFlight: this.#serving.work.inFlight,
-      error: this.#error ?? taken.find(({ ok }) => !ok)?.error ?? leadership?.error,
+      error: this.#error ?? taken.find(({ ok }) => !ok)?.error,
       events,
       commands,
       registry: this.#serving.presence.health(),

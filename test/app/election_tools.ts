@@ -3,12 +3,7 @@
 import { Election } from "../../src/app/election.ts";
 import type { LeaseKv } from "../../src/app/election_store.ts";
 import type { Runtime } from "../../src/app/runtime.ts";
-import {
-  ClosedError,
-  ConflictError,
-  SerializationError,
-  TimeoutError,
-} from "../../src/domain/error.ts";
+import { ClosedError, ConflictError, TimeoutError } from "../../src/domain/error.ts";
 import type { FailoverPolicy } from "../../src/domain/lease_policy.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { KvChange, KvEntry, KvRevision, KvWatch } from "../../src/ports/kv.ts";
@@ -108,9 +103,6 @@ export class Shelf {
   }
 }
 
-/** Text that is in no encoding. */
-export const GARBLED: unique symbol = Symbol("garbled");
-
 /** One connection to the shelf, which can be cut. */
 export class Line {
   /** What is done with requests: they pass; they pass, and their answers do not; or they do not. */
@@ -130,13 +122,7 @@ export class Line {
   get kv(): LeaseKv {
     const shelf = this.#shelf;
     return {
-      get: (_key, { timeoutMs = 5_000 } = {}) =>
-        this.#ask(timeoutMs, () => {
-          const entry = shelf.entry();
-          if (entry?.value !== GARBLED) return entry as never;
-          const details = { revision: entry.revision };
-          throw new SerializationError("Cannot read it: it is in no encoding", { details });
-        }),
+      get: (_key, { timeoutMs = 5_000 } = {}) => this.#ask(timeoutMs, () => shelf.entry() as never),
       history: (_key, { timeoutMs = 5_000 } = {}) =>
         this.#ask(timeoutMs, () => {
           const { stored } = shelf;
