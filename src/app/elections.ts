@@ -134,9 +134,11 @@ export class LeaderWait {
       signal?.throwIfAborted();
       if (clock.monotonic() < expiresAt) return "again";
     }
+    const said = this.#said;
+    const code = said.code === "ELECTING" ? said.code : "NOT_ACTIVE";
     return new NotActiveError(
       `Cannot call ${service}.${method}: ${service} had no leader to serve it, and none came within the time of the call`,
-      { code: "ELECTING", cause: this.#said, details: { service, method, sent: false } },
+      { code, cause: said, details: { service, method, sent: false } },
     );
   }
 

@@ -217,7 +217,8 @@ for (const [what, body] of Object.entries(ANSWERS)) {
     wire.subscribe("rpc.odd.answer", { onMessage: ({ reply }) => wire.publish(reply!, body) });
     await wire.flush();
     async function callHere(): Promise<void> {
-      await createClient({ bus: buses.client }).call("odd", "answer");
+      // One that stands by is asked again for that long.
+      await createClient({ bus: buses.client }).call("odd", "answer", {}, { timeoutMs: 500 });
     }
     const error = await errorOf(callHere());
     ok(AegisError.is(error), String(error));
