@@ -8,7 +8,7 @@ import { logger, serveOrders } from "./orders.ts";
 
 async function serveAegis(servers: string): Promise<void> {
   const bus = await connect({ servers, logger });
-  await createService(NAMES.service, { bus, handlers: [createOrder] }).start();
+  await createService(NAMES.service, { bus, handlers: [createOrder], registry: false }).start();
 }
 
 async function serveBare(servers: string): Promise<void> {

@@ -35,7 +35,8 @@ async function service(servers: string): Promise<(order: Order) => unknown> {
         signal.addEventListener("abort", () => resolve(), { once: true });
       }),
   );
-  await createService(NAMES.service, { bus, handlers: [createOrder, hang] }).start();
+  await createService(NAMES.service, { bus, handlers: [createOrder, hang], registry: false })
+    .start();
   return () => memory();
 }
 

@@ -255,15 +255,17 @@ export class Registry {
     const error = cause instanceof Error ? cause : new Error(String(cause));
     // An outage is told by the bus already.
     if (transport.status !== "connected") return;
+    const lasts = isLasting(error);
     if (this.#error === undefined && this.#isOpen) {
+      // Where the server has said no, its words say all; otherwise somebody may want to know from where.
       logger.warn(
-        `${service} serves, but is not in the registry: nobody discovers it. It needs JetStream and permission for the bucket; registry: false goes without`,
-        { instance: instanceId, error },
+        `${service} serves, but is not in the registry, so nobody discovers it; with JetStream, and permission for the bucket, it will be, and registry: false goes without`,
+        { instance: instanceId, ...(lasts ? { reason: error.message } : { error }) },
       );
     }
     this.#error = error;
     this.#failures++;
-    if (isLasting(error)) this.#notBefore = clock.monotonic() + REFUSED_MS;
+    if (lasts) this.#notBefore = clock.monotonic() + REFUSED_MS;
     else if (this.#failures === 1) this.#soon(this.#interval / SOON);
   }
 
