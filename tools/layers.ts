@@ -356,6 +356,12 @@ function faultsOfText({ path, text }: Module): Violation[] {
       add(line, `${name} is used outside src/adapters; a port has to stand between`);
     }
   }
+  codeOnly(text).split("\n").forEach((line, index) => {
+    const [newer] = /\bPromise\.?[wW]ithResolvers\b|\bArray\.fromAsync\b/.exec(line) ?? [];
+    if (newer) {
+      add(index + 1, `Node 20 has no ${newer}; for promises src/domain/deferred.ts has one`);
+    }
+  });
   if (layer === "ports") {
     codeOnly(text).split("\n").forEach((line, index) => {
       const value = /^export (default|const|let|var|function|async|abstract|class|enum)\b/.exec(

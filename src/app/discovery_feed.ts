@@ -1,5 +1,6 @@
 // The feed: one watch of the registry's bucket for a whole bus, opened at the first use, kept alive until the last.
 
+import { type Deferred, deferred } from "../domain/deferred.ts";
 import { AegisError, ClosedError, TimeoutError, UnavailableError } from "../domain/error.ts";
 import { instancePrefix } from "../domain/instance.ts";
 import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/retry.ts";
@@ -38,7 +39,7 @@ export class DiscoveryFeed {
   #run: AbortController | undefined;
   #watch: KvWatch | undefined;
   /** What those wait for who look before the view was told what there is, the first time or anew; undefined when nobody has to. */
-  #telling: PromiseWithResolvers<void> | undefined;
+  #telling: Deferred<void> | undefined;
   /** Whether the view was told what there is in this run, however long ago. */
   #hasTold = false;
   #isLive = false;
@@ -190,7 +191,7 @@ export class DiscoveryFeed {
 
   #mustTell(): void {
     this.#since = this.#runtime.clock.monotonic();
-    this.#telling = Promise.withResolvers<void>();
+    this.#telling = deferred<void>();
     // Perhaps nobody waits.
     this.#telling.promise.catch(() => undefined);
   }

@@ -1,5 +1,6 @@
 // The election: one candidate for the leadership of a group, on this process's clock and over a bucket of the bus.
 
+import { deferred } from "../domain/deferred.ts";
 import { UnavailableError } from "../domain/error.ts";
 import { stepLease } from "../domain/lease.ts";
 import type { FailoverPolicy } from "../domain/lease_policy.ts";
@@ -41,8 +42,8 @@ export class Election implements Leading {
   readonly #parts: ElectionParts;
   readonly #store: ElectionStore;
   readonly #ending = new AbortController();
-  readonly #settled = Promise.withResolvers<void>();
-  readonly #over = Promise.withResolvers<void>();
+  readonly #settled = deferred<void>();
+  readonly #over = deferred<void>();
   readonly #observed: LeaseObservation[] = [];
   #state: LeaseState;
   #isStepping = false;

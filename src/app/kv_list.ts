@@ -1,5 +1,6 @@
 // Listing: the last message of each key of a bucket, or all of one key, at one moment.
 
+import { deferred } from "../domain/deferred.ts";
 import { TimeoutError } from "../domain/error.ts";
 import type { FollowFrom, StoredMessage } from "../ports/stream.ts";
 import type { KvBucket } from "./kv_bucket.ts";
@@ -27,8 +28,8 @@ const LOOK_MS = 20;
 export async function list(bucket: KvBucket, listing: Listing, withinMs: number): Promise<void> {
   const { runtime: { clock }, ports, time } = bucket.parts;
   const { filter, from, headersOnly, onMessage } = listing;
-  const caughtUp = Promise.withResolvers<void>();
-  const over = Promise.withResolvers<never>();
+  const caughtUp = deferred<void>();
+  const over = deferred<never>();
   over.promise.catch(() => {}); // when it has all come, nobody waits for it
   let last = 0;
   let heard: (() => void) | undefined;

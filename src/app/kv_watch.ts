@@ -1,5 +1,6 @@
 // A watch: the changes of a feed, one after the other for whoever iterates.
 
+import { deferred } from "../domain/deferred.ts";
 import { type AegisError, ClosedError } from "../domain/error.ts";
 import type { KvChange, KvEntry, KvWatch, KvWatchOptions } from "../ports/kv.ts";
 import type { FeedEvent, Watcher } from "./kv_event.ts";
@@ -26,7 +27,7 @@ export class Watch<T> implements KvWatch<T>, Watcher {
   readonly fits: (key: string) => boolean;
   readonly #parts: WatchParts<T>;
   readonly #options: KvWatchOptions;
-  readonly #isReady = Promise.withResolvers<void>();
+  readonly #isReady = deferred<void>();
   /** What was there already, and what has changed since. */
   readonly #first = new Backlog<FeedEvent>();
   readonly #changes = new Backlog<FeedEvent>();

@@ -107,6 +107,13 @@ test("checkLayers() refuses long files, values in ports, unlisted files of app",
   match(faults(module("src/app/new.ts"))[0] ?? "", /is in no list/);
 });
 
+test("checkLayers() refuses what Node 20 does not have, in code and not in comments", () => {
+  const text = "// Promise.withResolvers()\nconst { promise } = Promise.withResolvers<void>();\n";
+  deepStrictEqual(faults(module("src/adapters/system/late.ts", {}, text)), [
+    "src/adapters/system/late.ts:2: Node 20 has no Promise.withResolvers; for promises src/domain/deferred.ts has one",
+  ]);
+});
+
 test("checkLayers() allows time in adapters alone", () => {
   const text = "\nexport const now = () => Date.now();\n";
   deepStrictEqual(faults(module("src/adapters/system/clock.ts", {}, text)), []);

@@ -1,5 +1,6 @@
 // Following a stream of the embedded broker over one connection.
 
+import { deferred } from "../../domain/deferred.ts";
 import { ClosedError, UnavailableError } from "../../domain/error.ts";
 import type { Follow, FollowOptions, StoredMessage } from "../../ports/stream.ts";
 import { matcher } from "./pattern.ts";
@@ -35,7 +36,7 @@ export class MemoryFollow implements Follow, Follower {
   readonly #name: string;
   readonly #options: FollowOptions;
   readonly #fits: (subject: string) => boolean;
-  readonly #begun = Promise.withResolvers<number>();
+  readonly #begun = deferred<number>();
   #stream: MemoryStream | undefined;
   /** The sequences that come first, the last of each subject. */
   #first: readonly number[] = [];

@@ -1,5 +1,6 @@
 // Following a stream: a consumer of one's own that delivers without being asked, and is lost at the first sign of a gap.
 
+import { deferred } from "../../domain/deferred.ts";
 import type { ConsumerInfo, JetStreamManager } from "@nats-io/jetstream";
 import { AegisError, ClosedError, UnavailableError } from "../../domain/error.ts";
 import type { Follow, FollowOptions } from "../../ports/stream.ts";
@@ -29,7 +30,7 @@ export class NatsFollow implements Follow, Enlisted, Listener {
   readonly #place: Place;
   readonly #what: string;
   readonly #subjects = new AckSubjects();
-  readonly #begun = Promise.withResolvers<number>();
+  readonly #begun = deferred<number>();
   #subscription: Subscription | undefined;
   /** How many deliveries have come. */
   #count = 0;
