@@ -2,6 +2,7 @@
 
 import { match, notStrictEqual, strictEqual } from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -66,4 +67,18 @@ test(`options from the environment need --allow-env=NAME${why}`, { skip }, async
   const env = { AEGIS_TIMEOUT_MS: "soon" };
   await ends(/AEGIS_TIMEOUT_MS.*soon/, [net, "--allow-env=AEGIS_TIMEOUT_MS"], server!.url, env);
   await runs([net], server!.url, env); // a variable that may not be read counts as not set
+});
+
+test(`files that options name need --allow-read=PATH${why}`, { skip }, async () => {
+  const file = join(ROOT, "test", "nats", "certs", "ca.pem");
+  const permissions = [`--allow-net=127.0.0.1:${server!.port}`, "--allow-env=AEGIS_TLS_CA_FILE"];
+  const env = { AEGIS_TLS_CA_FILE: file };
+  // That the server has no TLS is found out once the file was read.
+  await ends(/the server has no TLS/, [...permissions, `--allow-read=${file}`], server!.url, env);
+  await ends(
+    /ca\.pem.*[Rr]equires read access|[Rr]equires read access.*ca\.pem/,
+    permissions,
+    server!.url,
+    env,
+  );
 });
