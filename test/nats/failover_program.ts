@@ -1,0 +1,80 @@
+// One instance of a single-active service, which notes each moment at which it leads, and writes a shared record as leader.
+
+import { appendFileSync } from "node:fs";
+import process from "node:process";
+import {
+  AegisError,
+  connect,
+  createLogger,
+  createService,
+  failover,
+  type Kv,
+  rpc,
+  run,
+} from "../../mod.ts";
+import { LEDGER, type Ledger, lineOf } from "./failover_notes.ts";
+
+const [servers = "", file = "", who = "", policy = "aggressive", replicas = "1"] = process.argv
+  .slice(2);
+const bus = await connect({
+  servers: servers.split(","),
+  name: who,
+  logger: createLogger({ level: process.env["FAILOVER_LOG"] === undefined ? "silent" : "debug" }),
+  replicas: Number(replicas),
+});
+let token = 0;
+
+/** Writes the record, which refuses whoever has a lower token than the one that wrote last. */
+async function write(kv: Kv<Ledger>, fencingToken: number): Promise<number> {
+  for (;;) {
+    const entry = await kv.get(LEDGER);
+    const last = entry?.value ?? { token: 0, count: 0, who: "" };
+    if (last.token > fencingToken) throw new AegisError("FENCED", `${who} comes too late`);
+    const next = { token: fencingToken, count: last.count + 1, who };
+    try {
+      await kv.put(LEDGER, next, { revision: entry?.revision ?? 0 });
+      return next.count;
+    } catch (error) {
+      // Somebody else wrote: if with a higher token, this one is refused.
+      if (!AegisError.is(error, "CONFLICT")) throw error;
+    }
+  }
+}
+
+const ledger = bus.kv<Ledger>(LEDGER);
+const service = createService("ledger", {
+  bus,
+  instanceId: who,
+  singleActive: failover[policy as keyof typeof failover],
+  hooks: {
+    onLeadership: (leader, fencingToken) => {
+      token = fencingToken;
+      appendFileSync(file, lineOf(leader ? "leads" : "yields", who, fencingToken, 0));
+    },
+  },
+  handlers: [
+    rpc("write", { exclusive: true }, async (_, ctx) => [
+      who,
+      await write(await ledger, ctx.fencingToken!),
+      ctx.fencingToken,
+    ]),
+    rpc("who", { exclusive: true }, () => [who, token]),
+  ],
+});
+
+const noting = setInterval(() => {
+  const before = performance.now();
+  if (!service.isLeader()) return;
+  appendFileSync(file, lineOf("acts", who, token, before));
+  // Had the process stood still between the look and the act, only the token could tell.
+  const tookMs = performance.now() - before;
+  if (tookMs > 20) appendFileSync(file, lineOf("late", who, token, before));
+}, 2);
+
+const running = run(service);
+// Whoever started it waits for this line.
+while (service.status !== "started") await new Promise((resolve) => setTimeout(resolve, 5));
+console.log("started");
+await running;
+clearInterval(noting);
+await bus.close();

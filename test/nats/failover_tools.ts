@@ -1,0 +1,174 @@
+// Processes that stand for election, a client that calls their leader without a pause, and what they have noted.
+
+import { deepStrictEqual, ok } from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { AegisError, type Bus, type Client, connect, createClient } from "../../mod.ts";
+import { watchProcess } from "../../tools/guard.ts";
+import { findDeno, findNode } from "../../tools/runtime.ts";
+import { LEDGER, type Ledger, type Note, notesOf, setbacks } from "./failover_notes.ts";
+import { logger, pause, until } from "./outage_tools.ts";
+
+const PROGRAM = fileURLToPath(new URL("failover_program.ts", import.meta.url));
+const runtime = "Deno" in globalThis ? await findDeno() : await findNode();
+
+/** One process. */
+export interface Candidate {
+  readonly who: string;
+  readonly pid: number;
+  readonly ended: Promise<unknown>;
+  /** Not by `child.kill()`, which on Deno does nothing the second time. */
+  signal(name: "SIGSTOP" | "SIGCONT" | "SIGKILL" | "SIGTERM"): void;
+}
+
+/** What a test has. */
+export interface Group {
+  readonly bus: Bus;
+  readonly client: Client;
+  notes(): Note[];
+  /** The leader by what was noted last; undefined while nobody acts. */
+  leader(): Note | undefined;
+  /** Starts an instance; resolves when it has started. */
+  start(who: string, servers?: string): Promise<Candidate>;
+  /** Resolves when another than `before` acts as the leader. */
+  follows(before: string): Promise<Note>;
+  /** Calls that are made every 10 ms from now on, until `end()`. */
+  load(method?: string): Load;
+}
+
+/** Calls of the leader. */
+export interface Load {
+  /** When answers came, in milliseconds since the epoch, and from whom. */
+  readonly answers: readonly {
+    readonly at: number;
+    readonly who: string;
+    readonly token: number;
+  }[];
+  /** What failed, by code. */
+  readonly failures: ReadonlyMap<string, number>;
+  /** The longest time without an answer, in milliseconds. */
+  longestGapMs(): number;
+  end(): Promise<void>;
+}
+
+/** How a test is set up. */
+export interface GroupOptions {
+  readonly servers: readonly string[];
+  readonly policy?: string;
+  readonly replicas?: number;
+}
+
+/**
+ * Runs a test on processes. At its end nobody has acted as the leader after another one, and the shared record has gone
+ * forward alone.
+ */
+export async function withGroup(
+  { servers, policy = "aggressive", replicas = 1 }: GroupOptions,
+  body: (group: Group) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "failover-"));
+  const file = join(folder, "notes");
+  await writeFile(file, "");
+  const bus = await connect({ servers: [...servers], logger, replicas });
+  const children: ChildProcess[] = [];
+  const ledger = await bus.kv<Ledger>(LEDGER);
+  const written: Ledger[] = [];
+  const watch = ledger.watch({ key: LEDGER });
+  const watching = (async () => {
+    for await (const { entry } of watch) if (entry !== undefined) written.push(entry.value);
+  })();
+  const client = createClient({ bus });
+  const notes = (): Note[] => notesOf(file);
+  const leader = (): Note | undefined => {
+    const last = notes().filter(({ what }) => what === "acts").at(-1);
+    return last !== undefined && Date.now() - last.at < 200 ? last : undefined;
+  };
+  try {
+    await body({
+      bus,
+      client,
+      notes,
+      leader,
+      async start(who, url = servers.join(",")) {
+        const flags = runtime.name === "deno" ? ["run", "-A", "-q"] : [];
+        const args = [PROGRAM, url, file, who, policy, String(replicas)];
+        const child = spawn(runtime.bin, [...flags, ...args], {
+          stdio: ["ignore", "pipe", "inherit"],
+        });
+        if (child.pid !== undefined) watchProcess(child.pid);
+        children.push(child);
+        const ended = new Promise((resolve) => child.once("close", resolve));
+        await new Promise((resolve, reject) => {
+          child.stdout.once("data", resolve);
+          ended.then(() => reject(new Error(`${who} did not start`)));
+        });
+        const { pid } = child;
+        return { who, pid: pid!, ended, signal: (name) => void process.kill(pid!, name) };
+      },
+      async follows(before) {
+        await until(`${before} is followed`, () => {
+          const now = leader();
+          return now !== undefined && now.who !== before;
+        }, 30_000);
+        return leader()!;
+      },
+      load: (method = "who") => loadOf(client, method),
+    });
+    deepStrictEqual(setbacks(notes()), []);
+    await pause(100);
+    await watch.stop();
+    await watching;
+    for (const [index, { token, count }] of written.entries()) {
+      const before = written[index - 1];
+      if (before === undefined) continue;
+      ok(token >= before.token && count > before.count, `${token} after ${before.token}`);
+    }
+  } finally {
+    for (const child of children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      process.kill(child.pid!, "SIGKILL");
+    }
+    await bus.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+function loadOf(client: Client, method: string): Load {
+  const answers: { at: number; who: string; token: number }[] = [];
+  const failures = new Map<string, number>();
+  const open = new Set<Promise<void>>();
+  const call = async (): Promise<void> => {
+    try {
+      const answer = await client.call<[string, ...number[]]>("ledger", method, {}, {
+        timeoutMs: 5_000,
+      });
+      answers.push({ at: performance.now(), who: answer[0], token: answer.at(-1) as number });
+    } catch (error) {
+      const code = AegisError.is(error) ? error.code : String(error);
+      failures.set(code, (failures.get(code) ?? 0) + 1);
+    }
+  };
+  const timer = setInterval(() => {
+    const made = call().finally(() => open.delete(made));
+    open.add(made);
+  }, 10);
+  return {
+    answers,
+    failures,
+    longestGapMs() {
+      let longest = 0;
+      for (let i = 1; i < answers.length; i++) {
+        longest = Math.max(longest, answers[i]!.at - answers[i - 1]!.at);
+      }
+      return longest;
+    },
+    async end() {
+      clearInterval(timer);
+      await Promise.all(open);
+    },
+  };
+}
