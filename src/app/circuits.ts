@@ -28,6 +28,14 @@ export interface Asked {
   readonly instance: string | undefined;
 }
 
+/** Circuits with these settings; none where there are none. */
+export function circuitsOf(
+  runtime: Runtime,
+  settings: CircuitSettings | undefined,
+): Circuits | undefined {
+  return settings && new Circuits(runtime, settings);
+}
+
 /** Circuits by what is asked. */
 export class Circuits {
   readonly #runtime: Runtime;

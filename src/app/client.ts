@@ -6,7 +6,7 @@ import { type Bus, isBus, partsOf } from "./bus.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { CircuitOptions } from "../domain/circuit.ts";
 import { circuitSettings } from "./circuit_options.ts";
-import { Circuits } from "./circuits.ts";
+import { circuitsOf } from "./circuits.ts";
 import { handleOf } from "./command_handle.ts";
 import type { CommandHandle, Send, SendOptions } from "./command_types.ts";
 import type { Call, CallOptions, Origin, Outbound, ServiceClient, Typed } from "./context.ts";
@@ -122,8 +122,7 @@ export function createClient(options: ClientOptions): Client {
   const { runtime, caller, directory: peers } = partsOf(options.bus, "a client");
   const { middleware = [] } = options;
   assertMiddleware(middleware, "of a client");
-  const settings = circuitSettings(options.circuit, "of a client");
-  const circuits = settings && new Circuits(runtime, settings);
+  const circuits = circuitsOf(runtime, circuitSettings(options.circuit, "of a client"));
   return clientOf(
     { runtime, caller, middleware, source: runtime.name, origin: undefined, peers, circuits },
     { by: runtime.name, version: "0.0.0" },

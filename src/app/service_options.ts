@@ -5,6 +5,8 @@ import { isRecord } from "../domain/envelope.ts";
 import { assertInstanceId } from "../domain/subject.ts";
 import type { Bus, BusHealth } from "./bus.ts";
 import { assertMiddleware, type ServerMiddleware } from "./middleware.ts";
+import type { CircuitOptions } from "../domain/circuit.ts";
+import { circuitSettings } from "./circuit_options.ts";
 import { queueConsumers } from "./command_plan.ts";
 import type { Handler } from "./context.ts";
 import { type SingleActiveOptions, singleActiveSettings } from "./election_options.ts";
@@ -76,6 +78,8 @@ export interface ServiceOptions<Handlers extends readonly Handler[] = readonly H
    * `ctx.fencingToken`. Callers of an exclusive method wait for the next leader within their own time.
    */
   readonly singleActive?: SingleActiveOptions;
+  /** Keeps the calls that it makes itself, and its handlers, for a while from what fails, as `circuit` of a client does. @default {false} */
+  readonly circuit?: CircuitOptions | boolean;
   /** What runs as it starts and stops. */
   readonly hooks?: ServiceHooks;
   /** What runs around each call, the first outermost. @default {[]} */
@@ -135,6 +139,7 @@ const OPTIONS = [
   "metadata",
   "registry",
   "singleActive",
+  "circuit",
   "hooks",
   "middleware",
   "concurrency",
@@ -201,6 +206,7 @@ export function checkServiceOptions(name: string, options: ServiceOptions): void
   if (hooks?.onLeadership !== undefined && !elects) {
     throw new TypeError(`Cannot use hook "onLeadership" ${where}: it has no "singleActive"`);
   }
+  circuitSettings(options.circuit, where);
   if (options.middleware !== undefined) assertMiddleware(options.middleware, where);
   if (!Array.isArray(handlers)) {
     throw new TypeError(

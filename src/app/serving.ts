@@ -3,6 +3,8 @@
 import { AGEING_MS } from "../domain/command_queues.ts";
 import { builtInHandlers, type Reporter } from "./built_in.ts";
 import { partsOf } from "./bus.ts";
+import { circuitSettings } from "./circuit_options.ts";
+import { circuitsOf } from "./circuits.ts";
 import { type Client, clientOf, outboundFrom } from "./client.ts";
 import type { CommandHandler } from "./command.ts";
 import { type CommandHealth, CommandServing } from "./command_serving.ts";
@@ -58,7 +60,7 @@ export class Serving {
       source: service,
       origin: undefined,
       peers,
-      circuits: undefined,
+      circuits: circuitsOf(runtime, circuitSettings(options.circuit, `of service "${service}"`)),
     };
     this.client = clientOf(invoker, stamp, bus);
     const outbound = outboundFrom(invoker, stamp, bus);

@@ -208,6 +208,23 @@ bothStreams(
 
 on(
   "memory",
+  "a service keeps the calls of its handlers from what fails",
+  async ({ client: bus, serve }) => {
+    const state = flaky();
+    await serve("shop", [state.handler]);
+    const ask = rpc("ask", (_, { call }) => call("shop", "flaky"));
+    await serve("desk", [ask], { circuit: { failures: 2, openMs: 60_000 } });
+    const client = createClient({ bus });
+    for (let i = 0; i < 4; i++) await errorOf(client.call("desk", "ask"));
+    strictEqual(state.runs, 2);
+    const error = await errorOf(client.call("desk", "ask"));
+    ok(error instanceof UnavailableError, "what its handler met arrives as such");
+    strictEqual(error.code, OPEN);
+  },
+);
+
+on(
+  "memory",
   "how circuits stand shows in the metrics and in the log",
   async ({ open, serve, logs }) => {
     const clock = new ManualClock();
