@@ -1,5 +1,6 @@
 // Elections as callers see them: a method that its leader alone serves has nobody for a moment, and calls wait for the next.
 
+import { deferred } from "../domain/deferred.ts";
 import { type AegisError, NotActiveError } from "../domain/error.ts";
 import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/retry.ts";
 import { rpcElectedSubject, rpcElectingSubject } from "../domain/subject.ts";
@@ -53,7 +54,7 @@ export class Elections {
   ): Promise<void> {
     const elected = this.#of(service);
     elected?.methods.add(method);
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = deferred<void>();
     const timer = this.#runtime.clock.setTimer(ms, resolve);
     const go = (): void => resolve();
     signal?.addEventListener("abort", go);
