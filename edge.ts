@@ -17,13 +17,14 @@
  * @module
  */
 
+import { dialWebSocket } from "./src/adapters/nats/websocket.ts";
 import type { Bus } from "./src/app/bus.ts";
 import { createConnect } from "./src/connect.ts";
 import type { ConnectOptions } from "./src/ports/options.ts";
 
 export * from "./src/api.ts";
 
-const connectWebSocket = createConnect({ kind: "ws", codecs: [] });
+const connectWebSocket = createConnect({ kind: "ws", dial: dialWebSocket, codecs: [] });
 
 /**
  * Connects to NATS by WebSocket (`ws://`, `wss://`), or to a broker inside this isolate with `servers: "memory:"`.

@@ -167,7 +167,12 @@ export type {
   Series,
   Summary,
 } from "./ports/metrics.ts";
-export type { ConnectOptions, NatsConnectionLike, TlsOptions } from "./ports/options.ts";
+export type {
+  ConnectOptions,
+  NatsConnectionLike,
+  RequestContext,
+  TlsOptions,
+} from "./ports/options.ts";
 export type {
   ConsumerConfig,
   ConsumerState,

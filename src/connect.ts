@@ -2,8 +2,8 @@
 
 import { createMemoryTransport, memoryBroker } from "./adapters/memory/transport.ts";
 import { connectNats, type ConnectTools, type Dial } from "./adapters/nats/connect.ts";
+import { broughtKind, ofOneKind } from "./adapters/nats/kind.ts";
 import { createNatsTransport } from "./adapters/nats/transport.ts";
-import { dialWebSocket } from "./adapters/nats/websocket.ts";
 import { asLogger } from "./adapters/system/as_logger.ts";
 import { createClock } from "./adapters/system/clock.ts";
 import { readEnvironment } from "./adapters/system/environment.ts";
@@ -14,6 +14,7 @@ import { createRandom } from "./adapters/system/random.ts";
 import { safeLogger } from "./adapters/system/safe_logger.ts";
 import { type Bus, createBus } from "./app/bus.ts";
 import { Spans } from "./app/spans.ts";
+import type { EntryKind } from "./domain/entry.ts";
 import {
   CONNECT_VARIABLES,
   parseConnectOptions,
@@ -24,34 +25,25 @@ import type { Codec } from "./ports/codec.ts";
 import type { Logger } from "./ports/logger.ts";
 import type { ReadableMetrics } from "./ports/metrics.ts";
 import type { ConnectOptions } from "./ports/options.ts";
-import type { Transport, TransportKind } from "./ports/transport.ts";
+import type { Transport } from "./ports/transport.ts";
 import type { NatsConnection } from "@nats-io/nats-core";
 
 /** What an entry brings along. */
 export interface Entry {
-  /** What its connections to `nats://` are carried by. */
-  readonly kind: TransportKind;
-  /** How it reaches `nats://`; an entry that cannot speaks WebSocket alone. */
-  readonly dial?: Dial;
+  /** What its connections are carried by. */
+  readonly kind: EntryKind;
+  /** How it reaches a server. */
+  readonly dial: Dial;
   /** How it reads files, where there are files. */
   readonly readFile?: ConnectTools["readFile"];
   /** The codecs that it understands beside JSON. */
   readonly codecs: readonly Codec[];
 }
 
-/**
- * The kind in use since a connection was made: nats-core keeps its transport in one variable of its module, which every
- * reconnect reads again.
- */
-let dialled: TransportKind | undefined;
-/** The kind of the connections that are just being made, which read it too, and their number. */
-let dialling: TransportKind | undefined;
-let dials = 0;
-
 /** The `connect()` of an entry. */
 export function createConnect(entry: Entry): (options?: ConnectOptions) => Promise<Bus> {
   return async (options = {}) => {
-    const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES));
+    const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES), entry.kind);
     if (options.streams !== undefined) assertStreamsOptions(options.streams);
     const logger = options.logger === undefined
       ? createLogger()
@@ -80,6 +72,7 @@ export function createConnect(entry: Entry): (options?: ConnectOptions) => Promi
       },
       replicas: resolved.replicas,
       streams: options.streams ?? {},
+      request: typeof options.perRequest === "object" ? options.perRequest : undefined,
     }, "snapshot" in metrics ? metrics as ReadableMetrics : createMetrics({ clock }));
   };
 }
@@ -93,53 +86,19 @@ async function open(
   switch (resolved.source) {
     case "transport":
       return options.transport!;
-    case "connection":
-      return createNatsTransport(
-        options.connection as NatsConnection,
-        entry.kind,
-        false,
-        logger,
-        resolved.jetstreamDomain,
-      );
+    case "connection": {
+      const connection = options.connection as NatsConnection;
+      const kind = broughtKind(connection) ?? entry.kind;
+      return createNatsTransport(connection, kind, false, logger, resolved.jetstreamDomain);
+    }
     case "memory":
       return createMemoryTransport(memoryBroker(resolved.servers[0]!), logger);
-    case "ws":
-      return await dial(dialWebSocket, "ws", entry, resolved, logger);
     case "nats":
-      if (entry.dial === undefined) {
-        throw new TypeError(
-          `connect(): servers must be ws:// or wss://, which is all that this entry speaks, not ${
-            resolved.servers[0]
-          }`,
-        );
-      }
-      return await dial(entry.dial, entry.kind, entry, resolved, logger);
-  }
-}
-
-async function dial(
-  how: Dial,
-  kind: TransportKind,
-  { readFile }: Entry,
-  resolved: ResolvedConnectOptions,
-  logger: Logger,
-): Promise<Transport> {
-  const inUse = dialled ?? dialling;
-  if (inUse !== undefined && inUse !== kind) {
-    throw new TypeError(
-      `connect(): this process ${
-        dialled === undefined ? "is about to speak" : "already speaks"
-      } to NATS by ${inUse}, and one process uses one kind of connection, not ${kind} as well`,
-    );
-  }
-  dialling = kind;
-  dials++;
-  try {
-    const tools = readFile === undefined ? { dial: how } : { dial: how, readFile };
-    const connection = await connectNats(resolved, tools);
-    dialled = kind;
-    return createNatsTransport(connection, kind, true, logger, resolved.jetstreamDomain);
-  } finally {
-    if (--dials === 0) dialling = undefined;
+    case "ws": {
+      const { kind, dial, readFile } = entry;
+      const tools = readFile === undefined ? { dial } : { dial, readFile };
+      const connection = await ofOneKind(kind, () => connectNats(resolved, tools));
+      return createNatsTransport(connection, kind, true, logger, resolved.jetstreamDomain);
+    }
   }
 }

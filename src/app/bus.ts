@@ -163,7 +163,9 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     async close() {
       caller.close();
       buckets.close();
-      await transport.close();
+      const closed = transport.close();
+      if (runtime.request === undefined) await closed;
+      else runtime.request.waitUntil(closed);
     },
     [Symbol.asyncDispose]: () => bus.close(),
   };

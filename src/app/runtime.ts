@@ -5,6 +5,7 @@ import type { Codec } from "../ports/codec.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Metrics } from "../ports/metrics.ts";
+import type { RequestContext } from "../ports/options.ts";
 import type { Random } from "../ports/random.ts";
 import type { Transport } from "../ports/transport.ts";
 import { SerializationError } from "../domain/error.ts";
@@ -48,6 +49,8 @@ export interface Runtime {
   readonly replicas: number;
   /** How streams are set up. */
   readonly streams: StreamsOptions;
+  /** Who waits for the end of the connection, so that whoever closes the bus need not. */
+  readonly request?: RequestContext | undefined;
 }
 
 /** The codec that a body is in, told by its first byte. @throws {SerializationError} when it is in none of them. */

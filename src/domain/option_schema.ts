@@ -21,6 +21,11 @@ const shaped = (allowed: string, ...methods: string[]) =>
     allowed,
   ));
 
+function hasWaitUntil(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    typeof (value as { waitUntil?: unknown }).waitUntil === "function";
+}
+
 /** Each message says what is allowed, to complete "must be …". */
 const SCHEMA = v.strictObject({
   servers: v.optional(v.union([v.string(), v.array(v.string())], SERVERS_ALLOWED)),
@@ -77,6 +82,12 @@ const SCHEMA = v.strictObject({
     `a number of milliseconds, more than 0 and at most ${MAX_TIMER_MS}`,
     (n) => n > 0 && n <= MAX_TIMER_MS,
   ),
+  perRequest: v.optional(
+    v.union(
+      [v.boolean(), v.custom<object>(hasWaitUntil)],
+      "true, false, or what has waitUntil(), such as the ctx of a worker's handler",
+    ),
+  ),
   connection: shaped(
     "a connection of nats.js",
     "publish",
@@ -124,6 +135,8 @@ export interface PlainOptions {
   readonly replicas?: number | undefined;
   /** How long connecting may take, in milliseconds. */
   readonly timeoutMs?: number | undefined;
+  /** Whether the connection is for one request, or what waits for its end. */
+  readonly perRequest?: boolean | object | undefined;
   /** A connection that the caller brought. */
   readonly connection?: object | undefined;
   /** A transport that the caller brought. */

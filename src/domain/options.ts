@@ -1,5 +1,6 @@
 // The options of connect(): checked, completed from the environment, and without contradictions.
 
+import { type EntryKind, wrongEntry, wrongTls } from "./entry.ts";
 import { conflict, lacks } from "./option_error.ts";
 import { checkOptions, type PlainOptions } from "./option_schema.ts";
 import { parseServers, type ServerList, SERVERS_ALLOWED } from "./server_url.ts";
@@ -43,6 +44,8 @@ export interface ResolvedConnectOptions {
   readonly replicas: number;
   /** How long connecting may take in all, in milliseconds. */
   readonly timeoutMs: number;
+  /** Whether the connection is for one request alone, and not made again when it breaks. */
+  readonly perRequest: boolean;
 }
 
 /** Each option that has a variable, by its path. `NATS_SERVERS` is looked at after `AEGIS_SERVERS`. */
@@ -75,12 +78,14 @@ const SECRETS = ["token", "user", "creds", "credsFile", "nkeySeed"] as const;
  *
  * @param options what the caller gave
  * @param environment the variables of {@linkcode CONNECT_VARIABLES} that are set; an empty one counts as not set
- * @throws {TypeError} when an option is unknown, of the wrong kind, or contradicts another.
+ * @param entry the entry that is to connect; without one every kind of address will do
+ * @throws {TypeError} when an option is unknown, of the wrong kind, contradicts another, or is for another entry.
  * @throws {RangeError} when a number is out of its range.
  */
 export function parseConnectOptions(
   options: object,
   environment: Readonly<Record<string, string | undefined>>,
+  entry?: EntryKind,
 ): ResolvedConnectOptions {
   const given = checkOptions(options, (path) => path);
   const brought = (["connection", "transport"] as const).filter((key) => given[key] !== undefined);
@@ -101,11 +106,12 @@ export function parseConnectOptions(
     jetstreamDomain: given.jetstreamDomain ?? env.jetstreamDomain,
     replicas: given.replicas ?? env.replicas ?? 1,
     timeoutMs: given.timeoutMs ?? env.timeoutMs ?? 5_000,
+    perRequest: (given.perRequest ?? false) !== false,
   };
   if (source !== undefined) {
     return { source, servers: [], credentials: { kind: "none" }, tls: undefined, ...rest };
   }
-  return { ...rest, ...where(given, env, variableOf("servers", environment)) };
+  return { ...rest, ...where(given, env, variableOf("servers", environment), entry) };
 }
 
 /** The variable that an option was taken from. */
@@ -122,13 +128,17 @@ function where(
   given: PlainOptions,
   env: PlainOptions,
   variable: string,
+  entry: EntryKind | undefined,
 ): Pick<ResolvedConnectOptions, "source" | "servers" | "credentials" | "tls"> {
-  const servers = given.servers ?? env.servers ?? "nats://localhost:4222";
-  const list = parseServers(typeof servers === "string" ? servers.split(",") : servers);
+  const servers = given.servers ?? env.servers;
+  const texts = typeof servers === "string" ? servers.split(",") : servers;
+  const list = parseServers(texts ?? ["nats://localhost:4222"]);
+  const name = given.servers === undefined ? `the environment variable ${variable}` : "servers";
   if (typeof list === "string") {
-    const name = given.servers === undefined ? `the environment variable ${variable}` : "servers";
     throw new TypeError(`connect(): ${name} must be ${SERVERS_ALLOWED}, not ${list}`);
   }
+  const wrong = entry && wrongEntry(entry, list, texts, name);
+  if (wrong !== undefined) throw new TypeError(`connect(): ${wrong}`);
   if (list.scheme === "memory") {
     // A program with its secrets in it may be run on memory: by the environment; one that says both itself is mistaken.
     const key = given.servers === undefined
@@ -160,6 +170,14 @@ function where(
   if (tls.keyFile !== undefined && tls.certFile === undefined) {
     throw lacks("tls.keyFile", "tls.certFile");
   }
+  const wrongFile = entry && wrongTls(
+    entry,
+    tls.certFile,
+    given.tls?.certFile === undefined
+      ? `the environment variable ${VARIABLES["tls.certFile"]}`
+      : "tls.certFile",
+  );
+  if (wrongFile !== undefined) throw new TypeError(`connect(): ${wrongFile}`);
   const wanted = list.tls || given.tls !== undefined || tls.caFile !== undefined ||
     tls.certFile !== undefined || tls.handshakeFirst === true;
   if (source === "ws" && given.tls !== undefined) {

@@ -44,6 +44,12 @@ export interface NatsConnectionLike {
   closed(): Promise<unknown>;
 }
 
+/** What a runtime hands to the handler of a request, as far as a connection needs it. */
+export interface RequestContext {
+  /** Keeps the request's work going, beyond its response, until a promise is settled. */
+  waitUntil(promise: Promise<unknown>): void;
+}
+
 /**
  * What `connect()` takes. An option that is not given is taken from the environment, where it names a variable and the
  * program may read it. Of token, user, creds, credsFile and nkeySeed one is given; as soon as one is, those of the
@@ -54,7 +60,8 @@ export interface ConnectOptions {
    * Where the servers are: `nats://host:4222`, `tls://host`, `ws://host:8080/path`, `wss://host`, `host` or `host:port`;
    * several of one cluster as an array or divided by commas. `nats://user:pass@host` and `nats://token@host` carry
    * secrets. One `tls://` among them makes TLS a must for all. `memory:` is a broker of its own in this process,
-   * `memory:name` one shared by all that name it; they take no secrets and no `tls`.
+   * `memory:name` one shared by all that name it; they take no secrets and no `tls`. `ws://` and `wss://` are for the entry
+   * `@aegis/sdk/edge`, `nats://` and `tls://` for the others.
    * Environment: `AEGIS_SERVERS`, else `NATS_SERVERS`.
    *
    * @default {"nats://localhost:4222"}
@@ -134,6 +141,17 @@ export interface ConnectOptions {
    * @default {5000}
    */
   readonly timeoutMs?: number;
+  /**
+   * For edge workers, where no request can use the connection of another: one for this request alone. It is not made again
+   * when it breaks, and what is under way then ends with a `ClosedError`.
+   *
+   * Given the `ctx` of the handler, and not `true`, closing does not keep the response waiting: `close()` and
+   * `await using` go on at once, and `ctx.waitUntil()` waits for the end. With `true` that is for the program to do, since
+   * a connection that is not closed stays on the server: `ctx.waitUntil(bus.close())`.
+   *
+   * @default {false}
+   */
+  readonly perRequest?: boolean | RequestContext;
   /** A connection of nats.js to use; instead of `servers` and secrets. */
   readonly connection?: NatsConnectionLike;
   /** A transport to use; instead of `servers` and secrets. */

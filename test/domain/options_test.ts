@@ -1,5 +1,6 @@
 import { deepStrictEqual, doesNotMatch, ok, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
+import type { EntryKind } from "../../src/domain/entry.ts";
 import { parseConnectOptions } from "../../src/domain/options.ts";
 
 const SEED = `SU${"A".repeat(56)}`;
@@ -64,6 +65,8 @@ const TypeErrors: [options: unknown, message: RegExp][] = [
   [{ replicas: "3" }, /replicas must be a whole number from 1 to 5, not "3"/],
   [{ timeoutMs: "5" }, /timeoutMs must be a number of milliseconds.*, not "5"/],
   [{ timeoutMs: null }, /timeoutMs must be .*, not null/],
+  [{ perRequest: "yes" }, /perRequest must be true, false, or what has waitUntil.*, not "yes"/],
+  [{ perRequest: {} }, /perRequest must be .*, not an object of another shape/],
   [{ connection: {} }, /connection must be a connection of nats\.js/],
   [{ transport: {} }, /transport must be a transport/],
 ];
@@ -139,6 +142,7 @@ test("parseConnectOptions() has a default for everything", () => {
     jetstreamDomain: undefined,
     replicas: 1,
     timeoutMs: 5_000,
+    perRequest: false,
   });
 });
 
@@ -147,6 +151,43 @@ test("parseConnectOptions() takes undefined for not given", () => {
     parseConnectOptions({ servers: undefined, token: undefined, tls: undefined }, {}),
     parseConnectOptions({}, {}),
   );
+});
+
+test("parseConnectOptions() knows a connection for one request by true, and by what has waitUntil()", () => {
+  const read = (perRequest: unknown) => parseConnectOptions({ perRequest }, {}).perRequest;
+  deepStrictEqual([read(true), read({ waitUntil() {} }), read(false)], [true, true, false]);
+});
+
+test("parseConnectOptions() names the entry that speaks to the servers", () => {
+  const cases: [EntryKind, object, RegExp][] = [
+    ["tcp", { servers: "ws://a:8080" }, /servers has ws:\/\/a:8080\/, .* from @aegis\/sdk\/edge/],
+    ["deno", { servers: "wss://a" }, /@aegis\/sdk\/deno speaks TCP alone; .*@aegis\/sdk\/edge/],
+    ["ws", { servers: "nats://a" }, /servers has nats:\/\/a:4222, .*connect from @aegis\/sdk, /],
+    ["ws", { servers: "tls://a" }, /give the WebSocket of the server, ws:\/\/host:8080 or wss:/],
+    ["ws", { servers: ["a:8080"] }, /"a:8080" without a scheme, .* give wss:\/\/a:8080, or ws:/],
+    ["ws", { servers: "t0ken@a" }, /has "\(hidden\)@a" without a scheme/],
+    ["ws", {}, /servers must be given, since @aegis\/sdk\/edge speaks WebSocket alone: ws:/],
+  ];
+  for (const [entry, options, message] of cases) {
+    throws(() => parseConnectOptions(options, {}, entry), { name: "TypeError", message });
+  }
+  const environment = { NATS_SERVERS: "nats://a" };
+  throws(() => parseConnectOptions({}, environment, "ws"), /variable NATS_SERVERS has nats:/);
+  for (const entry of ["tcp", "ws", "deno"] as const) {
+    strictEqual(parseConnectOptions({ servers: "memory:" }, {}, entry).source, "memory");
+  }
+  strictEqual(parseConnectOptions({ servers: "ws://a" }, {}, "ws").source, "ws");
+  strictEqual(parseConnectOptions({ servers: "a" }, {}, "deno").source, "nats");
+});
+
+test("parseConnectOptions() has client certificates for the entry that can send them", () => {
+  const tls = { certFile: "c", keyFile: "k" };
+  const message = /tls\.certFile cannot be used with @aegis\/sdk\/deno, .* from @aegis\/sdk, which/;
+  throws(() => parseConnectOptions({ tls }, {}, "deno"), { name: "TypeError", message });
+  const environment = { AEGIS_TLS_CERT_FILE: "c", AEGIS_TLS_KEY_FILE: "k" };
+  throws(() => parseConnectOptions({}, environment, "deno"), /variable AEGIS_TLS_CERT_FILE cannot/);
+  strictEqual(parseConnectOptions({ tls }, {}, "tcp").tls?.certFile, "c");
+  strictEqual(parseConnectOptions({ tls: { caFile: "a" } }, {}, "deno").tls?.caFile, "a");
 });
 
 test("parseConnectOptions() reads every way to write an address", () => {
@@ -197,6 +238,7 @@ test("parseConnectOptions() completes options from the environment", () => {
     jetstreamDomain: "hub",
     replicas: 3,
     timeoutMs: 1_500,
+    perRequest: false,
   });
   deepStrictEqual(parseConnectOptions({}, { NATS_SERVERS: "c" }).servers, ["nats://c:4222"]);
 });

@@ -1,9 +1,11 @@
 // What test/nats/websocket_test.ts runs, one scenario a process: nats-core keeps one kind of transport for all connections
 // of a process, and the other tests use TCP.
 
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import {
+  type AegisError,
   type Bus,
   connect,
   createClient,
@@ -15,6 +17,7 @@ import {
 import { connect as connectByTcp } from "../../mod.ts";
 import { dialWebSocket } from "../../src/adapters/nats/websocket.ts";
 import { createNatsTransport } from "../../src/adapters/nats/transport.ts";
+import { captureLogs } from "../../testing.ts";
 import { freePorts, type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
 
 const logger = createLogger({ level: "silent" });
@@ -120,21 +123,89 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   },
 
   async absent() {
+    const [refused, tls, monitor] = await freePorts(3);
+    const file = (name: string) =>
+      JSON.stringify(fileURLToPath(new URL(`./certs/${name}`, import.meta.url)));
+    const config = `http: "127.0.0.1:${monitor}"
+      websocket {
+        listen: "127.0.0.1:${tls}"
+        tls { cert_file: ${file("server.pem")}, key_file: ${file("server.key")} }
+      }`;
+    // Its port for TCP has no WebSocket, which is the likely mistake.
+    await using server = await startNatsServer({ config, jetstream: false });
+    const told: Readonly<Record<string, [because: RegExp, code?: string]>> = {
+      [`ws://127.0.0.1:${refused}`]: [/connection refused; does a server listen there/],
+      [`ws://127.0.0.1:${server.port}`]: [/it speaks no WebSocket; is it the port of/],
+      [`ws://127.0.0.1:${monitor}`]: [/it answers, and not as a WebSocket.*\(HTTP 200\)/],
+      [`ws://127.0.0.1:${tls}`]: [/if its websocket \{ \} has tls, use wss:\/\/ \(HTTP 400\)/],
+      [`wss://127.0.0.1:${tls}`]: [/not trusted here; have the runtime trust it: /, "TLS"],
+      [`wss://127.0.0.1:${server.port}`]: [/did not begin with TLS; use ws:\/\//, "TLS"],
+    };
+    // Node tells no more than browsers do.
+    const silent = !("Deno" in globalThis || "Bun" in globalThis);
+    for (const [servers, [because, code = "SERVICE_UNAVAILABLE"]] of Object.entries(told)) {
+      await rejects(connect({ servers, logger }), (error: AegisError) => {
+        const [tried] = error.message.split(" Start") as [string];
+        match(error.message, silent ? /check that a server listens there, that the port/ : because);
+        strictEqual(error.code, silent ? "SERVICE_UNAVAILABLE" : code);
+        ok(tried.includes(`${servers}/: `), tried);
+        if (error.code === "TLS") return true;
+        match(error.message, /websocket \{ port: 8080, no_tls: true \}/);
+        return true;
+      });
+    }
+  },
+
+  async throws() {
+    class Throwing {
+      constructor() {
+        throw new DOMException("The page is served by https", "SecurityError");
+      }
+    }
+    const { WebSocket } = globalThis;
     const [port] = await freePorts(1);
-    await rejects(connect({ servers: `ws://127.0.0.1:${port}`, logger }), (error: Error) => {
-      strictEqual(error.name, "UnavailableError");
-      ok(error.message.includes(`tried ws://127.0.0.1:${port}/: `), error.message);
-      ok(/websocket \{ port: 8080, no_tls: true \}/.test(error.message), error.message);
-      return true;
+    await using started = await startWebSocketServer();
+    const start = performance.now();
+    globalThis.WebSocket = Throwing as never;
+    await rejects(connect({ servers: `ws://127.0.0.1:${port}`, logger }), {
+      name: "UnavailableError",
+      message: /tried ws:\/\/127\.0\.0\.1:\d+\/: The page is served by https\./,
     });
-    await using plain = await startNatsServer({ jetstream: false });
-    // The port of TCP, which is the likely mistake.
-    await rejects(connect({ servers: plain.url.replace("nats", "ws"), logger }), /websocket \{/);
-    await rejects(connect({ servers: plain.url, logger }), {
-      name: "TypeError",
-      message:
-        `connect(): servers must be ws:// or wss://, which is all that this entry speaks, not ${plain.url}`,
-    });
+    ok(performance.now() - start < 2_000, "it is told at once");
+    // And when it throws later, the bus goes on trying.
+    globalThis.WebSocket = WebSocket;
+    const { logger: captured, lines } = captureLogs();
+    await using bus = await connect({ servers: started.url, logger: captured });
+    globalThis.WebSocket = Throwing as never;
+    await started.server.restart();
+    await until(
+      "the reason is logged",
+      () => lines.some(({ message }) => /was not reached: The page is served/.test(message)),
+    );
+    globalThis.WebSocket = WebSocket;
+    await until("the bus is back", () => bus.status === "connected");
+  },
+
+  async status() {
+    await using started = await startWebSocketServer();
+    await using bus = await connect({ servers: started.url, logger });
+    const seen: string[] = [];
+    bus.onStatus((status) => seen.push(status));
+    await started.server.kill();
+    // Several attempts come to nothing, each of which nats.js tells of.
+    await until("the server is missed", () => bus.status === "reconnecting");
+    const { WebSocket } = globalThis;
+    let failed = 0;
+    globalThis.WebSocket = class extends WebSocket {
+      constructor(url: string | URL) {
+        super(url);
+        this.addEventListener("error", () => failed++);
+      }
+    };
+    await until("three attempts have failed", () => failed >= 3);
+    await started.server.restart();
+    await until("the bus is back", () => bus.status === "connected");
+    deepStrictEqual(seen, ["reconnecting", "connected"]);
   },
 
   async kinds() {
@@ -153,6 +224,24 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
       /already speaks to NATS by tcp, .* not ws as well/,
     );
     ok((await bus.health()).ok);
+    const connection = await dialWebSocket({ servers: started.url }, new AbortController().signal);
+    await rejects(
+      connectByTcp({ connection, logger }),
+      /already speaks to NATS by tcp, .* not ws as well/,
+    );
+    await connection.close();
+  },
+
+  async brought() {
+    await using started = await startWebSocketServer();
+    const connection = await dialWebSocket({ servers: started.url }, new AbortController().signal);
+    await using bus = await connectByTcp({ connection, logger });
+    strictEqual(bus.transport, "ws");
+    await rejects(
+      connectByTcp({ servers: started.server.url, logger }),
+      /already speaks to NATS by ws, .* not tcp as well/,
+    );
+    await connection.close();
   },
 };
 

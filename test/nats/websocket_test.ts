@@ -45,6 +45,18 @@ test("connect() of the edge entry says what was tried, and how a server takes We
   await passes("absent");
 });
 
+test("connect() of the edge entry rejects at once where the constructor of WebSocket throws", async () => {
+  await passes("throws");
+});
+
+test("one outage is one change of status, however often nats.js tells of it", async () => {
+  await passes("status");
+});
+
+test("a connection that was brought along is of the kind that it says, and so is the process", async () => {
+  await passes("brought");
+});
+
 test("a kind of connection that reached nobody leaves the process free to use another", async () => {
   await passes("kinds");
 });

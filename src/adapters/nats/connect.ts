@@ -59,6 +59,12 @@ export async function connectNats(
       addServers(connection, servers);
       return connection;
     } catch (error) {
+      if (/within global scope/.test((error as Error)?.message)) {
+        throw new TypeError(
+          "connect(): it was called while modules are loaded, when workers may not connect yet; call it in a handler",
+          { cause: error },
+        );
+      }
       failures.push(failureOf(error, url, options));
     }
   }
@@ -92,6 +98,7 @@ async function natsOptions(
     // Secrets are changed while programs run: one that the server refuses today may be good tomorrow.
     ignoreAuthErrorAbort: true,
     waitOnFirstConnect: false,
+    reconnect: !options.perRequest,
     reconnectDelayHandler: createBackoff(),
     // A half-open link is found after three of these.
     pingInterval: 5_000,

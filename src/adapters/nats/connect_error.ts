@@ -2,6 +2,7 @@
 
 import { AegisError, type ErrorOptions, UnavailableError } from "../../domain/error.ts";
 import type { Credentials, ResolvedConnectOptions } from "../../domain/options.ts";
+import { webSocketReason } from "./websocket_error.ts";
 
 /** What went wrong with one server. */
 export interface Failure {
@@ -23,37 +24,61 @@ interface Thrown {
   readonly cause?: Thrown;
 }
 
-/** Codes and messages, each of Node (OpenSSL), Bun (BoringSSL) and Deno (rustls), and what they come from. */
-const TLS_REASONS: readonly (readonly [RegExp, string])[] = [
-  [
-    /does not support 'tls'/,
-    "the server has no TLS; leave out tls, or turn it on at the server",
-  ],
-  [
-    /WRONG_VERSION_NUMBER|InvalidContentType/i,
-    "the server did not begin with TLS; leave out tls.handshakeFirst, or set handshake_first at the server",
-  ],
-  [
-    /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|certificate.*(expired|not valid yet|NotValidYet)/i,
-    "the server's certificate is not valid now; renew it, or set the clock",
-  ],
-  [
-    /ALTNAME_INVALID|NotValidForName|Hostname\/IP does not match|HOSTNAME_MISMATCH/i,
-    "the server's certificate is for another host; use in servers a name that it is for",
-  ],
-  [
-    /CLIENT_CERTIFICATE|ALERT_|fatal alert|alert (certificate|handshake|unknown|bad)/i,
-    "the server refused the client certificate, or wants one; give tls.certFile and tls.keyFile, signed by an authority that it trusts",
-  ],
-  [
-    /UNABLE_TO|SELF_SIGNED|ISSUER|UnknownIssuer|unable to verify|CERT_UNTRUSTED|self.signed|BadSignature/i,
-    "the server's certificate is signed by an authority that is not trusted here; give its certificate as tls.caFile",
-  ],
-  [
-    /KEY_VALUES_MISMATCH|KEY_TYPE_MISMATCH|UNSUPPORTED_PROTOCOL/i,
-    "the client certificate cannot be used; does tls.keyFile belong to tls.certFile?",
-  ],
-  [/ERR_SSL|ERR_TLS|OSSL|BORINGSSL|\bSSL\b|\bTLS\b|CERT_/i, "TLS failed"],
+/** What errors of TLS come from, and what to do about it. */
+interface TlsReason {
+  /** Codes and messages, of Node (OpenSSL), Bun (BoringSSL) and Deno (rustls). */
+  readonly pattern: RegExp;
+  /** What it is. */
+  readonly reason: string;
+  /** What to do about it. */
+  readonly advice?: string;
+  /** The same over WebSocket, where the runtime sees to TLS. @default `advice` */
+  readonly wsAdvice?: string;
+}
+
+const TLS_REASONS: readonly TlsReason[] = [
+  {
+    pattern: /does not support 'tls'/,
+    reason: "the server has no TLS",
+    advice: "leave out tls, or turn it on at the server",
+  },
+  {
+    pattern: /WRONG_VERSION_NUMBER|InvalidContentType/i,
+    reason: "the server did not begin with TLS",
+    advice: "leave out tls.handshakeFirst, or set handshake_first at the server",
+    wsAdvice: "use ws://, or turn TLS on in its websocket { }; and is it the port of that?",
+  },
+  {
+    pattern:
+      /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|certificate.*(expired|not valid yet|NotValidYet)/i,
+    reason: "the server's certificate is not valid now",
+    advice: "renew it, or set the clock",
+  },
+  {
+    pattern: /ALTNAME_INVALID|NotValidForName|Hostname\/IP does not match|HOSTNAME_MISMATCH/i,
+    reason: "the server's certificate is for another host",
+    advice: "use in servers a name that it is for",
+  },
+  {
+    pattern: /CLIENT_CERTIFICATE|ALERT_|fatal alert|alert (certificate|handshake|unknown|bad)/i,
+    reason: "the server refused the client certificate, or wants one",
+    advice: "give tls.certFile and tls.keyFile, signed by an authority that it trusts",
+    wsAdvice: "only browsers have one for WebSockets; leave verify out of its websocket { }",
+  },
+  {
+    pattern:
+      /UNABLE_TO|SELF_SIGNED|ISSUER|UnknownIssuer|unable to verify|CERT_UNTRUSTED|self.signed|BadSignature/i,
+    reason: "the server's certificate is signed by an authority that is not trusted here",
+    advice: "give its certificate as tls.caFile",
+    wsAdvice:
+      "have the runtime trust it: NODE_EXTRA_CA_CERTS for Node and Bun, DENO_CERT for Deno, the system's store for browsers",
+  },
+  {
+    pattern: /KEY_VALUES_MISMATCH|KEY_TYPE_MISMATCH|UNSUPPORTED_PROTOCOL/i,
+    reason: "the client certificate cannot be used",
+    advice: "does tls.keyFile belong to tls.certFile?",
+  },
+  { pattern: /ERR_SSL|ERR_TLS|OSSL|BORINGSSL|\bSSL\b|\bTLS\b|CERT_/i, reason: "TLS failed" },
 ];
 
 /** What an error of nats.js, or of the runtime below it, says of one server. */
@@ -67,13 +92,17 @@ export function failureOf(
     return { url, kind: "unauthorized", reason: `the server said "${message}"`, error };
   }
   const known = `${code} ${message} ${cause?.code ?? ""} ${cause?.message ?? ""}`;
-  const tls = TLS_REASONS.find(([pattern]) => pattern.test(known));
+  const overWeb = options.source === "ws";
+  const tls = TLS_REASONS.find(({ pattern }) => pattern.test(known));
   if (tls !== undefined) {
-    // What there is to do about it has to do with options that are not for WebSocket.
-    const advice = options.source === "ws" ? tls[1].replace(/;.*/s, "") : tls[1];
-    return { url, kind: "tls", reason: `${advice} (${shorten(code, message)})`, error };
+    const { advice, wsAdvice = advice } = tls;
+    const todo = overWeb ? wsAdvice : advice;
+    const reason = todo === undefined ? tls.reason : `${tls.reason}; ${todo}`;
+    return { url, kind: "tls", reason: `${reason} (${shorten(code, message)})`, error };
   }
-  return { url, kind: "unavailable", reason: plainReason(known, message, options), error };
+  const reason = (overWeb ? webSocketReason(known) : undefined) ??
+    plainReason(known, message, options);
+  return { url, kind: "unavailable", reason, error };
 }
 
 /** OpenSSL's messages begin with the number of a thread and end with a line of its own source. */

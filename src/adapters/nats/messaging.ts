@@ -14,7 +14,9 @@ const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 /** What the transport knows of the connection. */
 export interface Link {
-  /** Whether the server is there. */
+  /** @throws {TypeError} in another request than that of the connection, where requests cannot share one. */
+  readonly assertHere: () => void;
+  /** Whether the server is there. @throws {TypeError} as {@linkcode assertHere} */
   readonly isConnected: () => boolean;
   /** Whether it is over, which a connection that others use too does not show. */
   readonly isClosed: () => boolean;
@@ -29,7 +31,7 @@ export function createNatsMessaging(
   connection: NatsConnection,
   link: Link,
 ): Messaging {
-  const { isConnected, isClosed, refusals } = link;
+  const { assertHere, isConnected, isClosed, refusals } = link;
   const reads = new Reads();
   const writer = createWriter(connection);
   const inbox = createInbox();
@@ -61,11 +63,13 @@ export function createNatsMessaging(
     },
     onRefused: (listener) => void refusals.add(listener),
     subscribe(subject, options) {
+      assertHere();
       if (isClosed()) throw new ClosedError(`Cannot subscribe to ${subject}: the bus is closed`);
       return subscribe(connection, link, reads, subject, options);
     },
     push: () => writer?.push(),
     async flush() {
+      assertHere();
       writer?.flush();
       try {
         await connection.flush();

@@ -19,7 +19,7 @@ interface Internals {
     readonly connected?: boolean;
     /** Makes one attempt to reach a server. */
     dial?(server: unknown): Promise<void>;
-    readonly transport?: { readonly socket?: { destroy?(): void } };
+    readonly transport?: { readonly socket?: { destroy?(): void; assertHere?(): void } };
   };
 }
 
@@ -45,8 +45,14 @@ export function createNatsTransport(
   let closing: Promise<void> | undefined;
   let server = describe(connection);
 
-  const isConnected = (): boolean =>
+  const assertHere = kind === "ws" ? () => protocol?.transport?.socket?.assertHere?.() : () => {};
+  const isThere = (): boolean =>
     status === "connected" && protocol?.connected !== false && !connection.isClosed();
+  // Whoever wants to send asks for it.
+  const isConnected = (): boolean => {
+    assertHere();
+    return isThere();
+  };
 
   const failed = (what: string, error: unknown): void => {
     try {
@@ -85,7 +91,7 @@ export function createNatsTransport(
     }
   };
 
-  const link = { isConnected, isClosed: () => status === "closed", refusals, failed };
+  const link = { assertHere, isConnected, isClosed: () => status === "closed", refusals, failed };
   const messaging = createNatsMessaging(connection, link);
   const streams = createNatsStreams(connection, messaging, link, jetstreamDomain);
 
@@ -124,7 +130,7 @@ export function createNatsTransport(
   return {
     kind,
     get status() {
-      return status === "connected" && !isConnected() ? "reconnecting" : status;
+      return status === "connected" && !isThere() ? "reconnecting" : status;
     },
     get server() {
       return server;
@@ -139,6 +145,7 @@ export function createNatsTransport(
       return () => void listeners.delete(listener);
     },
     async ping() {
+      assertHere();
       try {
         const started = performance.now();
         await connection.flush();
@@ -147,7 +154,10 @@ export function createNatsTransport(
         throw translateNatsError(error, "ping");
       }
     },
-    close: () => closing ??= close(),
+    async close() {
+      assertHere();
+      await (closing ??= close());
+    },
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { type NatsConnection, wsconnect } from "@nats-io/nats-core";
 import type { Dial } from "./connect.ts";
+import { socketError } from "./websocket_error.ts";
 
 /** How long the server has to answer a goodbye, in milliseconds. */
 const GOODBYE_MS = 1_000;
@@ -10,34 +11,82 @@ const GOODBYE_MS = 1_000;
 export const dialWebSocket: Dial = (options): Promise<NatsConnection> =>
   wsconnect({
     ...options,
+    // What nats.js does with it is what it does with a WebSocket.
     wsFactory: (url: string) =>
-      Promise.resolve({ socket: openSocket(url), encrypted: url.startsWith("wss:") }),
+      Promise.resolve({
+        socket: new Socket(url) as unknown as WebSocket,
+        encrypted: url.startsWith("wss:"),
+      }),
   });
 
+/** What nats.js hears of a socket. */
+type Listener<T> = ((event: T) => void) | null;
+
 /**
- * A WebSocket whose end does not depend on the server. A runtime's own waits for what was written to be read, and for the
- * server's goodbye: from one that stands still neither comes, and nats.js would wait for them instead of reconnecting.
+ * What nats.js uses of a WebSocket, with what runtimes do differently put right: it fails in words, also where the
+ * constructor throws, and its end does not depend on the server. A runtime's own waits for what was written to be read, and
+ * for the server's goodbye: from one that stands still neither comes, and nats.js would wait instead of reconnecting.
  */
-function openSocket(url: string): WebSocket {
-  const socket = new WebSocket(url);
-  const close = socket.close.bind(socket);
-  let closing = false;
-  const destroy = (): void => {
-    socket.onclose?.({ wasClean: true, reason: "" } as CloseEvent);
-  };
-  return Object.defineProperties(socket, {
-    // nats.js closes once this is 0. What was sent before close() is sent before the goodbye in any case.
-    bufferedAmount: { value: 0 },
-    close: {
-      value: (): void => {
-        if (closing) return;
-        closing = true;
-        const timer = setTimeout(destroy, GOODBYE_MS);
-        socket.addEventListener("close", () => clearTimeout(timer));
-        close();
-      },
-    },
-    /** What the transport calls when a server stands still, as it does with a socket of TCP. */
-    destroy: { value: destroy },
-  });
+class Socket {
+  onopen: Listener<unknown> = null;
+  onmessage: Listener<unknown> = null;
+  onerror: Listener<{ readonly message: string }> = null;
+  onclose: Listener<{ readonly wasClean: boolean; readonly reason: string }> = null;
+  /** nats.js closes once this is 0. What was sent before close() is sent before the goodbye in any case. */
+  readonly bufferedAmount = 0;
+  readonly #socket: WebSocket | undefined;
+  #closing = false;
+
+  constructor(url: string) {
+    try {
+      this.#socket = this.#open(url);
+    } catch (error) {
+      // nats.js would wait for ever. It listens when it has this socket in hand.
+      setTimeout(() => this.onerror?.(socketError({ error })));
+    }
+  }
+
+  #open(url: string): WebSocket {
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = (event) => this.onopen?.(event);
+    socket.onmessage = (event) => this.onmessage?.(event);
+    socket.onerror = (event) => this.onerror?.(socketError(event));
+    socket.onclose = (event) => this.onclose?.(event);
+    return socket;
+  }
+
+  send(data: ArrayBuffer): void {
+    this.#socket?.send(data);
+  }
+
+  close(): void {
+    if (this.#closing || this.#socket === undefined) return;
+    this.#closing = true;
+    this.#socket.close();
+    const timer = setTimeout(() => this.destroy(), GOODBYE_MS);
+    this.#socket.addEventListener("close", () => clearTimeout(timer));
+  }
+
+  /** What the transport calls when a server stands still, as it does with a socket of TCP. */
+  destroy(): void {
+    this.onclose?.({ wasClean: true, reason: "" });
+  }
+
+  /**
+   * Edge workers bind a socket to the request that opened it: for others it looks open, and nothing comes of it.
+   *
+   * @throws {TypeError} in another request.
+   */
+  assertHere(): void {
+    try {
+      void this.#socket?.readyState;
+    } catch (cause) {
+      throw new TypeError(
+        "This bus was connected in another request, and no request can use the connection of another here; " +
+          "connect in each request, with connect({ perRequest: ctx }), and keep no bus between them",
+        { cause },
+      );
+    }
+  }
 }
