@@ -1,0 +1,45 @@
+// A second copy of nats-core with a transport of its own, as @nats-io/transport-deno brings one along from JSR.
+
+import { cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Dial } from "../../src/adapters/nats/connect.ts";
+
+const CACHE = fileURLToPath(new URL("../../.cache/", import.meta.url));
+
+/** The copy. */
+export interface SecondCopy extends AsyncDisposable {
+  /** Connects by TCP, with the transport of the copy. */
+  readonly dial: Dial;
+  /** The classes of its errors, which are not those of the first copy. */
+  readonly errors: Readonly<Record<string, unknown>>;
+}
+
+/** Copies the packages as npm has them into a folder where they find nobody but each other, and loads them from there. */
+export async function secondCopy(): Promise<SecondCopy> {
+  await mkdir(CACHE, { recursive: true });
+  const folder = await mkdtemp(join(CACHE, "second-copy-"));
+  const require = createRequire(import.meta.url);
+  await copyPackage("@nats-io/transport-node", require, folder);
+  const load = createRequire(join(folder, "here.js"));
+  const { connect } = load("@nats-io/transport-node") as { readonly connect: Dial };
+  const { errors } = load("@nats-io/nats-core") as Pick<SecondCopy, "errors">;
+  return {
+    dial: (options) => connect(options, new AbortController().signal),
+    errors,
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Copies a package and those that it depends on. */
+async function copyPackage(name: string, require: NodeJS.Require, folder: string): Promise<void> {
+  let from = dirname(require.resolve(name));
+  while (!from.endsWith(join("node_modules", name))) from = dirname(from);
+  await cp(from, join(folder, "node_modules", name), { recursive: true, dereference: true });
+  const manifest = JSON.parse(await readFile(join(from, "package.json"), "utf8"));
+  const within = createRequire(join(from, "package.json"));
+  for (const dependency of Object.keys(manifest.dependencies ?? {})) {
+    await copyPackage(dependency, within, folder);
+  }
+}
