@@ -98,6 +98,7 @@ export type {
   ServiceStatus,
   StopOptions,
 } from "./app/service_options.ts";
+export type { FeedHealth } from "./app/kv_event.ts";
 export type { HealthProblem, HealthReport, MetricsReport } from "./app/built_in.ts";
 export type { RegistryHealth } from "./app/registry.ts";
 export type { RegistryOptions } from "./app/registry_options.ts";

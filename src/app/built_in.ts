@@ -7,9 +7,12 @@ import type { ServiceHealth, ServiceStatus } from "./service_options.ts";
 
 /** Something that is wrong with an instance of a service. */
 export interface HealthProblem {
-  /** Where it is: in the service as a whole, its connection, its events or commands, or its place in the registry. */
-  readonly part: "service" | "bus" | "events" | "commands" | "registry";
-  /** Which one: the pattern of events, or the command; else the instance. */
+  /**
+   * Where it is: in the service as a whole, its connection, its events or commands, its election, its place in the registry,
+   * or a watch of a bucket on its bus.
+   */
+  readonly part: "service" | "bus" | "events" | "commands" | "leadership" | "registry" | "watches";
+  /** Which one: the pattern of events, the command, the group or the bucket; else the instance. */
   readonly name: string;
   /** What is wrong. */
   readonly message: string;
@@ -35,7 +38,9 @@ export interface HealthReport {
   readonly inFlight: number;
   /** The time of a round trip to the server, in milliseconds; null where none came back. */
   readonly roundTripMs: number | null;
-  /** What is wrong, of which some may be no hindrance, as that it is not in the registry; the first 20. */
+  /** Whether it is the active one; null where each is. */
+  readonly leader: boolean | null;
+  /** What is wrong, the first 20. That it is not in the registry, or that a watch is late, makes it no less ready. */
   readonly problems: readonly HealthProblem[];
 }
 
@@ -89,6 +94,7 @@ async function healthReport(reporter: Reporter): Promise<HealthReport> {
     uptimeMs,
     inFlight: Math.max(0, health.inFlight - 1),
     roundTripMs: health.bus.roundTripMs ?? null,
+    leader: health.leadership?.leader ?? null,
     problems: problemsOf(health, instanceId).slice(0, MAX_PROBLEMS),
   };
 }
@@ -99,16 +105,20 @@ function problemsOf(health: ServiceHealth, instanceId: string): HealthProblem[] 
     const message = (error?.message ?? "It does not say why").slice(0, MAX_TEXT);
     problems.push({ part, name, message });
   };
-  const { status, bus, events, commands, registry, error } = health;
-  const taken = [...events, ...commands];
+  const { status, bus, events, commands, leadership, registry, error } = health;
+  const taken = [...events, ...commands, leadership];
   if (status !== "started") add("service", instanceId, new Error(`It is ${status}`));
-  if (error !== undefined && taken.every((each) => each.error !== error)) {
+  if (error !== undefined && taken.every((each) => each?.error !== error)) {
     add("service", instanceId, error);
   }
   if (!bus.ok) add("bus", instanceId, new Error(`It is ${bus.status}, and gives no answer`));
   for (const each of events) if (!each.ok) add("events", each.pattern, each.error);
   for (const each of commands) if (!each.ok) add("commands", each.command, each.error);
+  if (leadership?.ok === false) add("leadership", leadership.group, leadership.error);
   if (registry?.ok === false) add("registry", instanceId, registry.error);
+  for (const { bucket, live, error } of bus.ok ? bus.watches : []) {
+    if (!live) add("watches", bucket, new Error(error ?? "It does not hear of changes"));
+  }
   return problems;
 }
 

@@ -11,6 +11,7 @@ import { CommandSender } from "./command_sender.ts";
 import { CommandTracker } from "./command_tracker.ts";
 import { BusStreams } from "./bus_streams.ts";
 import { KvBuckets } from "./kv_buckets.ts";
+import type { FeedHealth } from "./kv_event.ts";
 import { Directory } from "./discovery_directory.ts";
 import { Listening } from "./listening.ts";
 import { Parking } from "./parking.ts";
@@ -38,6 +39,8 @@ export interface BusHealth {
   readonly lastError: string | undefined;
   /** How many calls wait for their answers. */
   readonly callsInFlight: number;
+  /** How what its watches follow is doing, that of discovery among it. */
+  readonly watches: readonly FeedHealth[];
 }
 
 /** A connection, from `connect()` to `close()`. */
@@ -156,6 +159,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
         reconnects,
         lastError: transport.lastError,
         callsInFlight: caller.inFlight,
+        watches: buckets.health(),
       };
     },
     kv: (name, options) => buckets.open(name, options),

@@ -128,7 +128,8 @@ export class Serving {
       statsOf: (method) => this.#responder.statsOf(method),
       inFlight: () => this.work.inFlight,
       isReady: () =>
-        !this.#isRefused && [...this.eventHealth(), ...this.commandHealth()].every(({ ok }) => ok),
+        !this.#isRefused && this.election?.health().ok !== false &&
+        [...this.eventHealth(), ...this.commandHealth()].every(({ ok }) => ok),
     });
   }
 

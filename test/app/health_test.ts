@@ -7,6 +7,7 @@ import {
   connect,
   createClient,
   createService,
+  failover,
   type HealthReport,
   type MetricsReport,
   on,
@@ -29,6 +30,7 @@ both("a service answers how it is", async (buses) => {
     instanceId: "shop-1",
     version: "1.2.3",
     inFlight: 0,
+    leader: null,
   });
   ok(uptimeMs > 0 && roundTripMs! >= 0);
   deepStrictEqual(problems.filter(({ part }) => part !== "registry"), []);
@@ -99,6 +101,53 @@ test("a service whose events do not come lives, and is not ready", async () => {
   ]);
   for (const trouble of troubles) trouble(undefined);
   strictEqual((await health()).ready, true);
+});
+
+both("of instances of which one is active, each says whether it is that", async (buses) => {
+  const { call } = createClient({ bus: buses.client });
+  for (const instanceId of ["shop-1", "shop-2"]) {
+    await buses.serve("shop", [hello], { instanceId, singleActive: failover.aggressive });
+  }
+  const reports = await Promise.all(
+    ["shop-1", "shop-2"].map((instance) => call<HealthReport>("shop", "health", {}, { instance })),
+  );
+  deepStrictEqual(reports.map(({ ready }) => ready), [true, true]);
+  strictEqual(reports.filter(({ leader }) => leader).length, 1);
+});
+
+test("a watch that hears nothing is told, and makes nobody less ready", async () => {
+  let isBroken = false;
+  const lost = new Error("it was taken away");
+  const follows: ((error: Error) => void)[] = [];
+  const transport = overriding(createMemoryTransport(), {
+    streams: (streams) =>
+      overriding(streams!, {
+        view: (view) =>
+          overriding(view!, {
+            follow: () => (stream, options) => {
+              const broken = isBroken ? { ...options, onMessage() {}, onCaughtUp() {} } : options;
+              follows.push(broken.onLost);
+              const follow = view!.follow(stream, broken);
+              if (isBroken) broken.onLost(lost);
+              return follow;
+            },
+          }),
+      }),
+  });
+  await using bus = await connect({ transport, logger: recordingLogger([]) });
+  await using service = createService("shop", { bus, handlers: [hello] });
+  await service.start();
+  const kv = await bus.kv("settings");
+  await using watch = kv.watch();
+  await watch.ready;
+  const health = () => createClient({ bus }).call<HealthReport>("shop", "health");
+  deepStrictEqual((await health()).problems, []);
+  isBroken = true;
+  for (const loses of follows) loses(lost);
+  const { ready, problems } = await health();
+  strictEqual(ready, true);
+  deepStrictEqual(problems.map(({ part, name }) => [part, name]), [["watches", "settings"]]);
+  match(problems[0]!.message, /it was taken away/);
 });
 
 both("what was measured can be asked for, and is bounded", async (buses) => {

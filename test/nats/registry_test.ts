@@ -6,6 +6,8 @@ import { rm } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect as connectNats } from "@nats-io/transport-node";
 import { AegisError, type Bus, connect, createClient, createService, rpc } from "../../mod.ts";
 import { instancePrefix, REGISTRY_BUCKET } from "../../src/domain/instance.ts";
 import { watchProcess } from "../../tools/guard.ts";
@@ -88,6 +90,22 @@ test("a record that somebody removed is back after a heartbeat", async () => {
   const kv = await bus.kv(REGISTRY_BUCKET);
   strictEqual(await kv.clear(), 1);
   await until("the record is back", async () => (await instances(bus)).length === 1, 1_500);
+});
+
+test("a bucket that somebody removed is there again after a heartbeat", async () => {
+  await using server = await startNatsServer();
+  await using bus = await connect({ servers: server.url, logger });
+  const registry = { ttlMs: 3_000, heartbeatIntervalMs: 500 };
+  await using service = createService("svc", { bus, handlers: [hello], registry });
+  await service.start();
+  const other = await connectNats({ servers: server.url });
+  try {
+    ok(await (await jetstreamManager(other)).streams.delete(`KV_${REGISTRY_BUCKET}`));
+  } finally {
+    await other.close();
+  }
+  await until("the record is back", async () => (await instances(bus)).length === 1, 2_000);
+  await until("it is well", async () => (await service.health()).registry?.ok === true);
 });
 
 test("an outage longer than the ttl: the record is back when the bus is", async () => {
