@@ -31,6 +31,7 @@ const ELSEWHERE = [
   "05_two_processes_client.ts",
   "05_two_processes_service.ts",
   "06_testing.ts",
+  "16_failover.ts",
 ];
 
 const onDeno = "Deno" in globalThis;
@@ -122,6 +123,13 @@ test(`examples/06_testing.ts passes its tests${why}`, { skip }, async () => {
   const program = start("test", "-A", "examples/06_testing.ts");
   strictEqual(await program.ended, 0, program.output());
   match(program.output(), /2 passed \| 0 failed/);
+});
+
+test(`examples/16_failover.ts kills and stops leaders on a server${why}`, { skip }, async () => {
+  const program = example("16_failover.ts", server!.url);
+  strictEqual(await program.ended, 0, program.output());
+  match(program.output(), /^within a second after it was killed: true$/m);
+  match(program.output(), /^within a second after it was stopped: true$/m);
 });
 
 test(

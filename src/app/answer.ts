@@ -37,6 +37,8 @@ export class Failure {
     | "nobody"
     | "away"
     | "lost"
+    /** Its leader was followed by another one, and it may be sent again. */
+    | "followed"
     | "aborted"
     | "closed"
     /** It was not sent, for what is wrong with it or with what it may do. */
@@ -81,6 +83,11 @@ export function failureError(
     case "lost":
       return new UnavailableError(
         `Cannot tell what became of ${name}: the connection broke while it waited for its answer`,
+        { details: { service, method, sent: true } },
+      );
+    case "followed":
+      return new UnavailableError(
+        `Cannot tell what became of ${name}: another instance leads ${service} by now`,
         { details: { service, method, sent: true } },
       );
     case "closed":

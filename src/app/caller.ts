@@ -240,7 +240,7 @@ export class Caller {
   #elected(service: string, methods: ReadonlySet<string>): void {
     for (const pending of this.#deadlines.entries()) {
       const isTheirs = pending.service === service && methods.has(pending.method);
-      if (isTheirs && pending.repeatable) this.#end(pending, new Failure("lost"), false);
+      if (isTheirs && pending.repeatable) this.#end(pending, new Failure("followed"), false);
     }
   }
 

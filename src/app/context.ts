@@ -76,7 +76,12 @@ export interface CallOptions {
    * answered on this bus before, waits for the service to come back, unless this is `false`.
    */
   readonly retry?: RetryPolicy | false;
-  /** Whether it may run twice without harm. @default {false} */
+  /**
+   * Whether it may run twice without harm. Then it is sent again where its connection broke, or its leader was followed by
+   * another one, before it was answered.
+   *
+   * @default {false}
+   */
   readonly idempotent?: boolean;
   /**
    * Calls this instance. Where it has gone since it was known (it was discovered on this bus, or has answered, or the

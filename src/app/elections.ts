@@ -2,8 +2,10 @@
 
 import { deferred } from "../domain/deferred.ts";
 import { type AegisError, NotActiveError } from "../domain/error.ts";
+import { HEADER } from "../domain/header.ts";
 import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/retry.ts";
 import { rpcElectedSubject, rpcElectingSubject } from "../domain/subject.ts";
+import type { Message } from "../ports/messaging.ts";
 import { answerError, Failure } from "./answer.ts";
 import type { Job } from "./job.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -43,6 +45,13 @@ export class Elections {
   ) {
     this.#runtime = runtime;
     this.#onElected = onElected;
+  }
+
+  /** The first answer of a method has come: if that is the leader's, the next one is listened for from now on. */
+  meet(route: { readonly service: string; readonly method: string }, answer: Message): void {
+    const { messaging } = this.#runtime.transport;
+    if (messaging.header(answer, HEADER.exclusive) === undefined) return;
+    this.#of(route.service)?.methods.add(route.method);
   }
 
   /** Waits until the service has a leader, or the signal aborts, for `ms` at most. */

@@ -143,6 +143,7 @@ async function attempts(
         const outcome = await caller.send(outgoing(job, params, headers, aim?.instance), now);
         if (outcome instanceof Failure) failure = outcome;
         else {
+          if (!job.route.answered) caller.elections.meet(job.route, outcome.message);
           job.route.answered = true;
           error = answerError(outcome, transport.messaging, service, method);
           if (error === undefined) {
@@ -207,7 +208,7 @@ async function attempts(
       const wait = retryDelay(policy, attempt, runtime.random.next());
       if (
         attempt >= policy.attempts || now + wait >= expiresAt ||
-        !mayRetry(error, attempt, options, failure?.kind === "lost")
+        !mayRetry(error, attempt, options, failure?.kind === "lost" || failure?.kind === "followed")
       ) throw error;
       last = error;
       await pause(runtime, wait, signal);

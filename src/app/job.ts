@@ -98,7 +98,7 @@ export function outgoing(
   });
 }
 
-/** Whether an attempt that came to this may be followed by another one. `lost` is for a connection that broke meanwhile. */
+/** Whether an attempt that came to this may be followed by another one. `lost` is for one that was on its way as its connection broke, or its leader was followed. */
 export function mayRetry(
   error: unknown,
   attempt: number,

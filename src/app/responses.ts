@@ -11,6 +11,7 @@ import { electing, notActive } from "./leading.ts";
 import type { Replies } from "./replies.ts";
 import { codecOf, encodeResponse, type Runtime } from "./runtime.ts";
 
+const EXCLUSIVE = Object.freeze({ [HEADER.exclusive]: "1" });
 const MAX_ERROR_DATA = 64 * 1024;
 /** The text of an error whose own does not fit a message, or has no encoding. */
 const SHORTENED = "The error is too large to be sent, or has no encoding";
@@ -35,7 +36,8 @@ export class Responses {
       if (reply === undefined || reply === "") return undefined;
       try {
         const body = encodeResponse(codec, this.#response(invocation, result, null));
-        this.#replies.send(reply, body, undefined, expiresAt);
+        const headers = invocation.token === undefined ? undefined : EXCLUSIVE;
+        this.#replies.send(reply, body, headers, expiresAt);
         return undefined;
       } catch (cause) {
         const message = `Cannot send the result of ${this.#name(invocation)}: ${errorText(cause)}`;

@@ -9,6 +9,7 @@ import {
   NotActiveError,
   rpc,
   type Service,
+  TimeoutError,
   UnavailableError,
 } from "../../mod.ts";
 import { ask, bothStreams, type Buses, errorOf, hang, requestText, until } from "./buses.ts";
@@ -226,6 +227,30 @@ bothStreams("what may run twice goes to the next leader", async (buses) => {
   ok(["a", "b"].includes(await answer as string));
   strictEqual(begun, 2);
 });
+
+bothStreams(
+  "what a leader that died had in hand is sent again if it may run twice",
+  async (buses) => {
+    const seen = new Set<number>();
+    const slow = rpc("slow", { exclusive: true }, (params, ctx: Context) => {
+      const { n } = params as { n: number };
+      if (n === 0 || seen.has(n)) return "done";
+      seen.add(n);
+      return hang(params, ctx);
+    });
+    await pair(buses, [slow]);
+    const { call } = createClient({ bus: buses.client });
+    await call("shop", "slow", { n: 0 }); // whose answer says that it is the leader's
+    const once = errorOf(call("shop", "slow", { n: 1 }, { timeoutMs: 1_000 }));
+    const twice = call("shop", "slow", { n: 2 }, { timeoutMs: 1_000, idempotent: true });
+    await until(() => seen.size === 2);
+    // A leader that died says nothing of its end; the next one says that it is there.
+    const wire = await buses.wire();
+    wire.publish("internal.rpc.elected.shop", "b");
+    strictEqual(await twice, "done");
+    ok(TimeoutError.is(await once));
+  },
+);
 
 bothStreams(
   "a handler that blocks the process longer than the lease is told by its signal",
