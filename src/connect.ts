@@ -1,6 +1,5 @@
 // Connecting: the composition root, where ports meet their adapters.
 
-import { createMemoryTransport, memoryBroker } from "./adapters/memory/transport.ts";
 import { connectNats, type ConnectTools, type Dial } from "./adapters/nats/connect.ts";
 import { broughtKind, ofOneKind } from "./adapters/nats/kind.ts";
 import { createNatsTransport } from "./adapters/nats/transport.ts";
@@ -91,8 +90,13 @@ async function open(
       const kind = broughtKind(connection) ?? entry.kind;
       return createNatsTransport(connection, kind, false, logger, resolved.jetstreamDomain);
     }
-    case "memory":
+    case "memory": {
+      // A page that talks to a server does not load a broker.
+      const { createMemoryTransport, memoryBroker } = await import(
+        "./adapters/memory/transport.ts"
+      );
       return createMemoryTransport(memoryBroker(resolved.servers[0]!), logger);
+    }
     case "nats":
     case "ws": {
       const { kind, dial, readFile } = entry;

@@ -33,6 +33,7 @@ const STEPS: readonly Step[] = [
   { name: "check", command: ["deno", "check"] },
   { name: "doc lint", command: ["deno", "doc", "--lint", ...ENTRIES] },
   { name: "layers", command: ["deno", "run", "-A", "tools/check_layers.ts"] },
+  { name: "edge", command: ["deno", "task", "size"] },
   { name: "exports", command: ["deno", "run", "-A", "tools/check_exports.ts"] },
   { name: "manifest", command: ["deno", "run", "-A", "tools/check_manifest.ts"] },
   { name: "version", command: ["deno", "run", "-A", "tools/check_version.ts"] },

@@ -1,0 +1,71 @@
+import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from "node:assert/strict";
+import { after, test } from "node:test";
+import { stop } from "esbuild";
+import { bundle, gzipped, loadedLater } from "../../tools/edge_bundle.ts";
+import { moduleAt, moduleScopeUses } from "../../tools/module_scope.ts";
+
+after(() => stop());
+
+test("moduleScopeUses() finds what code does while it is loaded, and where", () => {
+  const cases: [code: string, what: string][] = [
+    ["setTimeout(() => {}, 1);", "setTimeout"],
+    ["const id = crypto.randomUUID();", "crypto.randomUUID"],
+    ["self.crypto.getRandomValues(new Uint8Array(4));", "crypto.getRandomValues"],
+    ["globalThis.performance.now();", "performance.now"],
+    ["const salt = Math.random();", "Math.random"],
+    ["const start = Date.now();", "Date.now"],
+    ["class Clock { static start = new Date(); }", "new Date"],
+    ["const text = Date();", "Date"],
+    ["try { fetch('http://a'); } catch {}", "fetch"],
+    ["const socket = new WebSocket('ws://a');", "WebSocket"],
+    ["const aborter = new AbortController();", "AbortController"],
+    ["console.warn('loaded');", "console.warn"],
+  ];
+  for (const [code, what] of cases) {
+    deepStrictEqual(moduleScopeUses(`const nothing = 0;\n${code}`), [{ what, line: 2 }]);
+  }
+});
+
+test("moduleScopeUses() lets functions have what they only use when they are called", () => {
+  const code = `
+    const { setTimeout: later, crypto: { randomUUID } } = globalThis;
+    const wait = () => later(() => {}, Math.random() * Date.now());
+    class Id { made = randomUUID(); static epoch = new Date(0).getTime(); }
+    const encoder = new TextEncoder().encode("a");
+    const is = new Date(5) instanceof Date;
+  `;
+  deepStrictEqual(moduleScopeUses(code), []);
+});
+
+test("moduleScopeUses() says when code cannot be loaded at all", () => {
+  throws(() => moduleScopeUses("nobody.knows();"), { name: "ReferenceError" });
+});
+
+test("moduleAt() names the module of a line of a bundle", async () => {
+  const { first: [code = ""] } = await bundle(`export { deferred } from "./src/domain/deferred.ts";
+    export const own = 1;`);
+  const line = (text: string) => code.split("\n").findIndex((one) => one.includes(text)) + 1;
+  strictEqual(moduleAt(code, line("own = 1")), "entry.ts");
+  strictEqual(moduleAt(code, line("function deferred")), "src/domain/deferred.ts");
+  strictEqual(moduleAt("let a;", 1), "the bundle");
+});
+
+test("bundle() refuses what no browser has", async () => {
+  await rejects(
+    bundle(`import { readFile } from "node:fs/promises"; console.log(readFile);`),
+    /Could not resolve "node:fs\/promises"/,
+  );
+});
+
+test("bundle() tells what is loaded at first from what is loaded later", async () => {
+  const { first, later, inputs } = await bundle(
+    `import { rpcSubject } from "./src/domain/subject.ts"; console.log(rpcSubject);
+    export const broker = () => import("./src/adapters/memory/transport.ts");`,
+    { splitting: true },
+  );
+  deepStrictEqual(loadedLater(inputs), ["./src/adapters/memory/transport.ts"]);
+  ok(first.length > 0 && later.length > 0);
+  match(later.join("\n"), /createMemoryTransport/);
+  strictEqual(first.some((text) => /function createMemoryTransport/.test(text)), false);
+  ok(gzipped(later) < later.join("").length);
+});
