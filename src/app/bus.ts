@@ -166,6 +166,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     onStatus: (listener) => transport.onStatus(listener),
     async close() {
       caller.close();
+      directory.feed.close();
       buckets.close();
       const closed = transport.close();
       if (runtime.request === undefined) await closed;

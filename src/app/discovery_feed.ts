@@ -55,7 +55,7 @@ export class DiscoveryFeed {
     this.#view = view;
     this.#registry = registry;
     runtime.transport.onStatus((status) => {
-      if (status === "closed") this.#close();
+      if (status === "closed") this.close();
     });
   }
 
@@ -97,6 +97,12 @@ export class DiscoveryFeed {
     if (--this.#users > 0) return;
     this.#stop(new ClosedError("Cannot look for instances: the discovery is closed"));
     this.#view.clear();
+  }
+
+  /** Ends for good: the bus is closed. */
+  close(): void {
+    this.#isClosed = true;
+    this.#stop(new ClosedError("Cannot look for instances: the bus is closed"));
   }
 
   /** Reads everything anew; until it has, what is asked for waits. */
@@ -230,11 +236,6 @@ export class DiscoveryFeed {
         `Cannot tell which instances there are: the bus is away, and ${within}`,
         options,
       );
-  }
-
-  #close(): void {
-    this.#isClosed = true;
-    this.#stop(new ClosedError("Cannot look for instances: the bus is closed"));
   }
 
   #stop(reason: Error): void {

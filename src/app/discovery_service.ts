@@ -80,7 +80,7 @@ export class InstancesOfService {
 
   /** Those that are wanted, by their names. @throws {TypeError} when the version is no range. */
   list({ onlyHealthy, version }: Filter): readonly Seen[] {
-    const name = `${onlyHealthy} ${version ?? "*"}`;
+    const name = nameOf({ onlyHealthy, version });
     const known = this.#lists.get(name);
     if (known !== undefined) return known;
     const range = version === undefined ? undefined : parseRange(version);
@@ -100,7 +100,7 @@ export class InstancesOfService {
    * @throws {TypeError} when the version is no range.
    */
   choices(filter: Filter, method?: string): Choices {
-    const name = `${method ?? ""} ${filter.onlyHealthy} ${filter.version ?? "*"}`;
+    const name = `${method ?? ""} ${nameOf(filter)}`;
     const known = this.#choices.get(name);
     if (known !== undefined) return known;
     let seen = this.list(filter);
@@ -115,6 +115,11 @@ export class InstancesOfService {
     this.#choices.set(name, choices);
     return choices;
   }
+}
+
+function nameOf({ onlyHealthy, version }: Filter): string {
+  // Without a range any version fits, also one that is in no range.
+  return version === undefined ? `${onlyHealthy}` : `${onlyHealthy} ${version}`;
 }
 
 /** Those that are so; all of them where none is. */

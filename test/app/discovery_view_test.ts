@@ -33,7 +33,13 @@ test("instances are listed by their names, healthy ones alone and by version whe
   deepStrictEqual(stage.names("shop", { version: "^1.0", onlyHealthy: true }), ["c"]);
   throws(() => stage.names("shop", { version: "newest" }), TypeError);
   stage.registry.beat("b", { version: "2.1.0" });
+  stage.registry.beat("d", { version: "newest" });
   await settle();
+  // Without a range any version will do; what is no version is in no range.
+  deepStrictEqual(stage.names(), ["a", "b", "c", "d"]);
+  for (const version of ["*", ""]) {
+    deepStrictEqual(stage.names("shop", { version }), ["a", "b", "c"]);
+  }
   deepStrictEqual(stage.names("shop", { version: "^2.0", onlyHealthy: true }), ["a", "b"]);
 });
 
