@@ -101,6 +101,7 @@ export class DiscoveryFeed {
 
   /** Ends for good: the bus is closed. */
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stop(new ClosedError("Cannot look for instances: the bus is closed"));
   }
