@@ -186,6 +186,7 @@ const COMPOSITION: readonly string[] = [
   "bus.ts",
   "client.ts",
   "discovery.ts",
+  "election_bucket.ts",
   "election_serving.ts",
   "election_term.ts",
   "presence.ts",

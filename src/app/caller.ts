@@ -20,6 +20,9 @@ const SETTLING_MS = 5_000;
 /** For how long at least the slot of a call without an answer is not used again, in milliseconds. */
 const REST_MS = 30_000;
 
+/** A leader that died is followed no sooner than after this time, in milliseconds. */
+const SHORTEST_LEASE_MS = 100;
+
 /** How many calls are worth a write of their own. */
 const LEAST_GROUP = 32;
 
@@ -96,6 +99,7 @@ export class Caller {
   send(outgoing: Outgoing, now: number): Promise<Answer | Failure> {
     return new Promise((resolve) => {
       outgoing.resolve = resolve;
+      outgoing.sentAt = now;
       const slot = outgoing.slot = this.#free.pop() ?? this.#slots++;
       try {
         this.#publish(outgoing, Math.max(1, outgoing.expiresAt - now));
@@ -238,9 +242,13 @@ export class Caller {
 
   /** What the former leader of a service had in hand it may have taken with it: what can be sent again goes to the new one. */
   #elected(service: string, methods: ReadonlySet<string>): void {
+    const before = this.#runtime.clock.monotonic() - SHORTEST_LEASE_MS;
     for (const pending of this.#deadlines.entries()) {
       const isTheirs = pending.service === service && methods.has(pending.method);
-      if (isTheirs && pending.repeatable) this.#end(pending, new Failure("followed"), false);
+      // What was sent since then the new one has itself.
+      if (isTheirs && pending.repeatable && pending.sentAt <= before) {
+        this.#end(pending, new Failure("followed"), false);
+      }
     }
   }
 

@@ -1,10 +1,11 @@
 // Serving as one of many of which one is active: the election, and what the leader alone serves.
 
 import type { AegisError } from "../domain/error.ts";
-import { leaderKey, LEADERS_BUCKET } from "../domain/lease_record.ts";
+import { leaderKey } from "../domain/lease_record.ts";
 import { rpcElectedSubject } from "../domain/subject.ts";
 import type { BusParts } from "./bus.ts";
 import { Election } from "./election.ts";
+import { openLeaders } from "./election_bucket.ts";
 import type { SingleActiveSettings } from "./election_options.ts";
 import { type ExclusiveHandlers, Term } from "./election_term.ts";
 import type { Leading } from "./leading.ts";
@@ -85,9 +86,7 @@ export class ElectionServing implements Work, Leading {
     const { group, policy } = this.#parts.settings;
     this.#parts.setStatus("STANDBY", group);
     this.#gauge(0);
-    // What is there must not go by itself, nor what is read lag behind; whatever somebody wrote there is to be known of.
-    const settings = { history: 1, ttlMs: 0 };
-    const kv = await buckets.open(LEADERS_BUCKET, settings, { direct: false, lenient: true });
+    const kv = await openLeaders(buckets);
     this.#election = new Election({
       runtime,
       name: `${service} in group ${group}`,

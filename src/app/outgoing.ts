@@ -11,6 +11,8 @@ export class Outgoing implements Expiring {
   id = "";
   /** The last token of its reply subject. */
   slot = -1;
+  /** When it was sent, in monotonic milliseconds. */
+  sentAt = 0;
   /** Takes what became of it. */
   resolve: ((outcome: Answer | Failure) => void) | undefined = undefined;
   onAbort: (() => void) | undefined = undefined;

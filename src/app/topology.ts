@@ -1,4 +1,4 @@
-// Topology: the streams and consumers of services, made ahead of time, or only shown.
+// Topology: the streams, buckets and consumers of services, made ahead of time, or only shown.
 
 import { assertKeys, show } from "../domain/check.ts";
 import { type Bus, partsOf } from "./bus.ts";
@@ -7,6 +7,7 @@ import { planConsumer, type PlannedStep, stepText, type TopologyStep } from "./r
 import { definitionOf, type ServiceDefinition } from "./service_options.ts";
 import { commandHandlersOf, eventHandlersOf } from "./serving.ts";
 import { dueConsumer } from "./command_later.ts";
+import { planLeaders } from "./election_bucket.ts";
 import { queueConsumers } from "./command_plan.ts";
 import { consumerOf, isEphemeral } from "./subscription_plan.ts";
 
@@ -70,7 +71,7 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
       `Cannot use ${show(plan)} as option "plan" of ensureTopology(): it must be a boolean`,
     );
   }
-  const { runtime, busStreams } = partsOf(bus, "ensureTopology()");
+  const { runtime, busStreams, buckets } = partsOf(bus, "ensureTopology()");
   const steps: TopologyStep[] = [];
   const take = async ({ step, apply }: PlannedStep): Promise<void> => {
     const known = steps.some(({ kind, name, stream }) =>
@@ -80,7 +81,10 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
     if (!plan) await apply();
   };
   for (const service of services) {
-    await each(busStreams, definitionOf(service, "in ensureTopology()"), take);
+    const definition = definitionOf(service, "in ensureTopology()");
+    await each(busStreams, definition, take);
+    if (definition.options.singleActive === undefined) continue;
+    await take(await planLeaders(buckets, busStreams.ports.admin));
   }
   for (const step of steps) runtime.logger.info(stepText(step), { plan });
   return { steps, toString: () => steps.map(stepText).join("\n") };

@@ -5,6 +5,8 @@ import {
   AegisError,
   type Context,
   createClient,
+  createService,
+  ensureTopology,
   failover,
   NotActiveError,
   rpc,
@@ -323,6 +325,17 @@ bothStreams("a bucket that forgets leaders by itself is refused", async (buses) 
   const error = await errorOf(buses.serve("shop", [who], { singleActive }));
   ok(AegisError.is(error, "CONFLICT"));
   ok(error.message.includes(`"ttlMs" is 3000 and should be 0`), error.message);
+});
+
+bothStreams("the bucket of leaders can be made ahead of time", async (buses) => {
+  const { client: bus } = buses;
+  const services = [createService("shop", { bus, handlers: [who], singleActive })];
+  const steps = async (plan: boolean) =>
+    (await ensureTopology({ bus, services, plan })).steps.map(({ action, name }) => [action, name]);
+  for (const plan of [true, false]) {
+    deepStrictEqual(await steps(plan), [["create", "KV_service_leaders"]]);
+  }
+  deepStrictEqual(await steps(false), [["keep", "KV_service_leaders"]]);
 });
 
 bothStreams("metrics tell who leads", async (buses) => {
