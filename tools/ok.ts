@@ -24,6 +24,9 @@ const PAGES = readdirSync(`${ROOT}docs`).filter((file) => file.endsWith(".md"))
   .map((file) => `docs/${file}`);
 const DOCUMENTS = [...ENTRIES, "src", "README.md"].filter((path) => existsSync(`${ROOT}${path}`));
 
+/** How long a step may take, in milliseconds, on a machine that is busy with other things too. */
+const STEP_MS = 1_800_000;
+
 const STEPS: readonly Step[] = [
   { name: "install", command: ["deno", "install"] },
   { name: "runtimes", command: ["deno", "run", "-A", "tools/runtime.ts"] },
@@ -65,7 +68,10 @@ async function main(): Promise<{ passed: number; failed: number }> {
   const running = new Map<Step, { readonly start: number; readonly outcome: Promise<Outcome> }>();
   const begin = (step: Step): void => {
     if (running.has(step)) return;
-    running.set(step, { start: performance.now(), outcome: execute(step.command) });
+    running.set(step, {
+      start: performance.now(),
+      outcome: execute(step.command, { limitMs: STEP_MS }),
+    });
   };
   for (const [index, step] of STEPS.entries()) {
     const { name, command, tests } = step;

@@ -19,6 +19,9 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** One test may take this long; Bun's own default of 5 s is short for a cluster. */
 const BUN_TIMEOUT_MS = 120_000;
+/** How many files run at once: tests wait more than they work. */
+const AT_ONCE = 3;
+const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */
 export interface TestRun {
@@ -40,11 +43,17 @@ export async function testRun(name: string, files: readonly string[] = []): Prom
     case "deno":
       return { runtime: await findDeno(), args: ["test", "-A", ...chosen("test/")] };
     case "bun": {
-      const args = ["test", "--timeout", `${BUN_TIMEOUT_MS}`, ...chosen("./test")];
+      const args = [
+        "test",
+        `--parallel=${AT_ONCE}`,
+        "--timeout",
+        `${BUN_TIMEOUT_MS}`,
+        ...chosen("./test"),
+      ];
       return { runtime: await findBun(), args };
     }
     case "node":
-      return { runtime: await findNode(), args: ["--test", ...chosen("test/**/*_test.ts")] };
+      return { runtime: await findNode(), args: [...NODE, ...chosen("test/**/*_test.ts")] };
     case "node22":
       return await onOlderNode(22, files);
     case "node20":
@@ -63,7 +72,7 @@ async function onOlderNode(major: NodeMajor, files: readonly string[]): Promise<
     .map((file) => join("test", file)); // Node 20 finds none by a pattern
   return {
     runtime: await findNodeOf(major),
-    args: ["--test", ...(files.length > 0 ? files : all)],
+    args: [...NODE, ...(files.length > 0 ? files : all)],
     // What the tests start themselves is to read the same files.
     env: { NODE_OPTIONS: `--import ${new URL("older_node/register.mjs", import.meta.url).href}` },
   };
