@@ -13,8 +13,15 @@ const AGAIN: ResolvedRetryPolicy = resolveRetry({
   maxDelayMs: 1_000,
 });
 
-/** What the work comes to, which is done again as long as the server is there and says that it cannot do it now. */
-export async function patiently<T>(runtime: Runtime, work: () => Promise<T>): Promise<T> {
+/**
+ * What the work comes to, which is done again as long as the server is there and says that it cannot do it now: by an error
+ * with one of `codes`.
+ */
+export async function patiently<T>(
+  runtime: Runtime,
+  work: () => Promise<T>,
+  codes: readonly string[] = ["SERVICE_UNAVAILABLE"],
+): Promise<T> {
   const { clock, random, transport } = runtime;
   const end = clock.monotonic() + PATIENCE_MS;
   for (let attempt = 1;; attempt++) {
@@ -23,7 +30,7 @@ export async function patiently<T>(runtime: Runtime, work: () => Promise<T>): Pr
     } catch (error) {
       const wait = retryDelay(AGAIN, attempt, random.next());
       if (
-        !AegisError.is(error, "SERVICE_UNAVAILABLE") || transport.status !== "connected" ||
+        !AegisError.is(error) || !codes.includes(error.code) || transport.status !== "connected" ||
         clock.monotonic() + wait > end
       ) throw error;
       await pause(runtime, wait);

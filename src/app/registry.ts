@@ -109,7 +109,9 @@ export class Registry {
     this.#startedAt = clock.monotonic();
     this.#isOpen = true;
     this.#load = this.#parts.load();
-    const first = patiently(runtime, () => this.#put(WRITE_MS));
+    // In a cluster whose servers have just started or lost one another some questions are answered by nobody.
+    const codes = ["SERVICE_UNAVAILABLE", "TIMEOUT"];
+    const first = patiently(runtime, () => this.#put(WRITE_MS), codes);
     this.#writing = first.catch(() => undefined);
     try {
       await first;

@@ -7,6 +7,8 @@ const MAX_HISTORY = 64;
 const MAX_REPLICAS = 5;
 /** The longest time, in milliseconds: a hundred years, which every server holds in nanoseconds. */
 const MAX_TTL_MS = 36_500 * 86_400_000;
+/** Servers take none that is shorter for a whole bucket. */
+const LEAST_TTL_MS = 100;
 
 const BUCKET = ["history", "ttlMs", "schema", "storage", "replicas", "maxValueBytes", "maxBytes"];
 const CALL = ["timeoutMs", "signal"];
@@ -28,6 +30,12 @@ export function assertBucketOptions(options: unknown): void {
   assertWhole(options, "history", 1, MAX_HISTORY, where);
   assertWhole(options, "replicas", 1, MAX_REPLICAS, where);
   assertWhole(options, "ttlMs", 0, MAX_TTL_MS, where);
+  const { ttlMs = 0 } = options;
+  if (typeof ttlMs === "number" && ttlMs > 0 && ttlMs < LEAST_TTL_MS) {
+    throw new RangeError(
+      `Cannot use ${ttlMs} as option "ttlMs" ${where}: it must be 0, or at least ${LEAST_TTL_MS}; put() takes shorter ones`,
+    );
+  }
   assertWhole(options, "maxValueBytes", 0, Number.MAX_SAFE_INTEGER, where);
   assertWhole(options, "maxBytes", 0, Number.MAX_SAFE_INTEGER, where);
 }

@@ -238,7 +238,9 @@ test("open() rejects when the server does not answer, and leaves nothing behind"
     bucket.onPut = () => Promise.reject(error);
     transport.status = AegisError.is(error, "TIMEOUT") ? "connected" : "reconnecting";
     const registry = instance();
-    await rejects(registry.open(), error);
+    const refused = rejects(registry.open(), error);
+    await pass(clock, 12_000);
+    await refused;
     strictEqual(registry.health().ok, false);
     await registry.close();
     strictEqual(clock.pending, 0);
@@ -246,11 +248,13 @@ test("open() rejects when the server does not answer, and leaves nothing behind"
   deepStrictEqual(transport.sent, []);
 });
 
-test("open() is patient with a bucket that elects its leader", async () => {
+test("open() is patient with a bucket that elects its leader, and a server that does not answer yet", async () => {
   const { bucket, instance, clock } = stage();
-  let failures = 3;
-  bucket.onPut = (store) =>
-    failures-- > 0 ? Promise.reject(new UnavailableError("no leader")) : Promise.resolve(store());
+  const failures = [new UnavailableError("no leader"), new TimeoutError("late")];
+  bucket.onPut = (store) => {
+    const failure = failures.shift();
+    return failure === undefined ? Promise.resolve(store()) : Promise.reject(failure);
+  };
   const opened = instance().open();
   await pass(clock, 3_000);
   await opened;

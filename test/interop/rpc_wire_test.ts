@@ -168,9 +168,14 @@ for (const code of ["NOT_ACTIVE", "ELECTING"]) {
       }
       await wire.flush();
       for (const method of ["json", "packed"]) {
-        const error = await errorOf(createClient({ bus: buses.client }).call("shop", method));
+        const { call } = createClient({ bus: buses.client });
+        const error = await errorOf(call("shop", method, {}, { retry: false }));
         ok(error instanceof NotActiveError);
         deepStrictEqual([error.code, error.message], [code, "I stand by"]);
+        // Without that it waits for the next leader, within its own time.
+        const late = await errorOf(call("shop", method, {}, { timeoutMs: 200 }));
+        ok(late instanceof NotActiveError);
+        deepStrictEqual([late.code, (late.cause as Error).message], [code, "I stand by"]);
       }
     },
   );

@@ -193,6 +193,7 @@ test("connectNats() dials with options that reconnect for ever and find a dead l
     servers: ["nats://localhost:4222"],
     name: "aegis",
     noAsyncTraces: true,
+    reconnect: true,
     maxReconnectAttempts: -1,
     ignoreAuthErrorAbort: true,
     waitOnFirstConnect: false,
