@@ -18,6 +18,7 @@ import {
 import type { Timer } from "../ports/clock.ts";
 import type { Kv } from "../ports/kv.ts";
 import { patiently } from "./patience.ts";
+import { pause } from "./pause.ts";
 import type { RegistryNotices } from "./registry_notices.ts";
 import type { RegistrySettings } from "./registry_options.ts";
 import { isLasting, RegistryRecord } from "./registry_record.ts";
@@ -56,6 +57,8 @@ const WRITE_PART = 0.8;
 const SOON = 4;
 /** What is refused for want of permission, or of JetStream, is tried again that much later, in milliseconds. */
 const REFUSED_MS = 60_000;
+/** How long start() waits for a record where the server has no JetStream itself, in milliseconds. */
+const UNLIKELY_MS = 20;
 
 /** Keeps the record of one instance. */
 export class Registry {
@@ -109,22 +112,21 @@ export class Registry {
     this.#startedAt = clock.monotonic();
     this.#isOpen = true;
     this.#load = this.#parts.load();
+    const { jetstream } = transport.server;
     // In a cluster whose servers have just started or lost one another some questions are answered by nobody.
-    const codes = ["SERVICE_UNAVAILABLE", "TIMEOUT"];
-    const first = patiently(runtime, () => this.#put(WRITE_MS), codes);
+    const codes = jetstream ? ["SERVICE_UNAVAILABLE", "TIMEOUT"] : [];
+    const first = patiently(runtime, () => this.#put(WRITE_MS), codes)
+      .then(() => this.#succeeded(), (error) => {
+        if (jetstream && !isLasting(error)) {
+          this.#isOpen = false;
+          throw error;
+        }
+        this.#failed(error);
+      })
+      .finally(() => this.#writing = undefined);
     this.#writing = first.catch(() => undefined);
-    try {
-      await first;
-      this.#succeeded();
-    } catch (error) {
-      if (!isLasting(error)) {
-        this.#isOpen = false;
-        throw error;
-      }
-      this.#failed(error);
-    } finally {
-      this.#writing = undefined;
-    }
+    // Another server of the cluster may have it. Where none has, those before 2.10 do not answer at all.
+    await (jetstream ? first : Promise.race([first, pause(runtime, UNLIKELY_MS)]));
     if (!this.#isOpen) return;
     this.#tell(REGISTERED_SUBJECT);
     // Instances that start together do not beat together.
@@ -168,6 +170,7 @@ export class Registry {
     const { runtime: { transport, logger }, service, instanceId: instance } = this.#parts;
     if (transport.status !== "connected") return;
     this.#tell(UNREGISTERED_SUBJECT);
+    if (this.#writtenAt === -Infinity && !transport.server.jetstream) return;
     await this.#writing;
     try {
       await this.#record.remove(this.#run);

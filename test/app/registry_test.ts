@@ -248,6 +248,30 @@ test("open() rejects when the server does not answer, and leaves nothing behind"
   deepStrictEqual(transport.sent, []);
 });
 
+test("where the server has no JetStream, and nobody answers for it, neither start nor stop waits", async () => {
+  const { bucket, instance, clock, transport, logs } = stage();
+  transport.server.jetstream = false;
+  bucket.onPut = () =>
+    new Promise((_, reject) => clock.setTimer(4_000, () => reject(new TimeoutError("late"))));
+  const registry = instance();
+  const opened = registry.open();
+  await pass(clock, 50);
+  await opened;
+  await pass(clock, 5_000);
+  match(registry.health().error!.message, /late/);
+  strictEqual(logs.filter(({ level }) => level === "warn").length, 1);
+  bucket.onPut = (store) => Promise.resolve(store());
+  await pass(clock, 65_000);
+  strictEqual(bucket.instances().length, 1);
+  await registry.close();
+  const silent = instance("silent");
+  bucket.onPut = () => new Promise(() => {});
+  const again = silent.open();
+  await pass(clock, 50);
+  await again;
+  await silent.close();
+});
+
 test("open() is patient with a bucket that elects its leader, and a server that does not answer yet", async () => {
   const { bucket, instance, clock } = stage();
   const failures = [new UnavailableError("no leader"), new TimeoutError("late")];

@@ -69,6 +69,8 @@ export class FakeBucket implements Pick<Kv, "get" | "put" | "purge"> {
 /** A transport that has nothing but core messages, and is there or away as it is told. */
 export class FakeTransport {
   status: BusStatus = "connected";
+  /** Whether the server has JetStream itself. */
+  readonly server = { jetstream: true };
   /** What was published: subjects and bodies. */
   readonly sent: (readonly [string, Record<string, unknown>])[] = [];
   readonly #listeners = new Set<(status: BusStatus) => void>();
