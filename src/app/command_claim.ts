@@ -13,15 +13,22 @@ import type { BusStreams } from "./bus_streams.ts";
 import type { CommandRecords, Kept } from "./command_records.ts";
 import { leaseOf } from "./command_lease.ts";
 import type { CommandRun } from "./command_run.ts";
-import { isWithdrawn, neverBegan, removeWord } from "./command_withdrawn.ts";
+import { isWithdrawn, neverBegan } from "./command_withdrawn.ts";
 import type { Runtime } from "./runtime.ts";
+
+/** It has ended before, or another message of the same command is there: this one is not needed. */
+export interface Done {
+  readonly kind: "done";
+  readonly record: CommandRecord;
+  /** Where the queue may have word that it was taken back: beside its record, or in the place of one. */
+  readonly word?: "beside" | "alone" | undefined;
+}
 
 /** What a claim came to. */
 export type Claimed =
   /** It is this instance's, and its handler may begin. */
   | { readonly kind: "claimed" }
-  /** It has ended before, or another message of the same command is there: this one is not needed. */
-  | { readonly kind: "done"; readonly record: CommandRecord }
+  | Done
   /** It was tried as often as it may be, and the last attempts ended with their processes. */
   | { readonly kind: "exhausted" }
   /** Its next attempt is to begin later. */
@@ -51,17 +58,15 @@ export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed
   const place = { stream, sequence: delivery.sequence, delivery: run.claimedBy };
   let kept = await first(parts, run);
   for (let looks = 0;; looks++) {
-    if (kept.record === undefined && await isWithdrawn(streams, run)) {
-      kept = { ...kept, record: { ...pendingOf(run), state: "cancelled" } };
-    }
+    const isWord = kept.record === undefined && await isWithdrawn(streams, run);
+    if (isWord) kept = { ...kept, record: { ...pendingOf(run), state: "cancelled" } };
     const now = runtime.clock.now();
     const step = claimStep(kept.record, place, handler.settings.retry.attempts, now);
     if (step === "held") return HELD;
     if (step === "early") return { kind: "early", waitMs: kept.record!.dueAt! - now };
     if (step === "done") {
-      // By then the queue has heard that the command is done.
-      if (neverBegan(kept.record!)) void removeWord(streams, run);
-      return { kind: "done", record: kept.record! };
+      const word = isWord ? "alone" : neverBegan(kept.record!) ? "beside" : undefined;
+      return { kind: "done", record: kept.record!, word };
     }
     if (step === "other" && await isThere(parts, kept.record!)) {
       return { kind: "done", record: kept.record! };

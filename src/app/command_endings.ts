@@ -7,9 +7,12 @@ import { callbackSubject, progressSubject, STATE_HEADER } from "../domain/comman
 import type { DeadLetterReason } from "../domain/dead_letter.ts";
 import { AegisError, SerializationError } from "../domain/error.ts";
 import { assertWritten } from "../domain/written.ts";
+import type { BusStreams } from "./bus_streams.ts";
 import type { Cancel } from "./command_cancels.ts";
+import type { Done } from "./command_claim.ts";
 import type { CommandLedger, Written } from "./command_ledger.ts";
 import type { CommandRun } from "./command_run.ts";
+import { removeWord } from "./command_withdrawn.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import { pause } from "./pause.ts";
 import type { Runtime } from "./runtime.ts";
@@ -17,6 +20,7 @@ import type { Runtime } from "./runtime.ts";
 /** What endings are made with. */
 export interface EndingsParts {
   readonly runtime: Runtime;
+  readonly streams: BusStreams;
   readonly ledger: CommandLedger;
   /** Those of the queue that a command came from. */
   readonly deadLettersOf: (run: CommandRun) => DeadLetterWriter;
@@ -29,6 +33,8 @@ type Change = (record: CommandRecord, lean: boolean) => CommandRecord;
 
 /** How soon a dead letter is tried again that could not be stored, in milliseconds. */
 const DEAD_LETTER_RETRY_MS = 2_000;
+/** How soon a command comes again whose word could not be removed, in milliseconds. */
+const WORD_RETRY_MS = 1_000;
 
 /** Ends attempts. Each resolves when it is done, or nobody can do it any more, and never rejects. */
 export class CommandEndings {
@@ -142,11 +148,19 @@ export class CommandEndings {
     });
   }
 
-  /** It had ended before: whoever waits for it may not have heard of that. */
-  again(run: CommandRun, record: CommandRecord): void {
+  /**
+   * It had ended before: whoever waits for it may not have heard of that. Word that it was taken back leaves the queue before
+   * the message, which comes again where that cannot be, and so with it; word that alone says so leaves after it.
+   */
+  async again(run: CommandRun, { record, word }: Done): Promise<void> {
+    const { streams } = this.#parts;
+    if (word === "beside" && !await removeWord(streams, run)) {
+      return run.delivery.giveBack(WORD_RETRY_MS);
+    }
     if (record.state === "completed") this.#tellResult(run, record.result);
     else if (isFinal(record.state)) this.#tellEnd(run, record.state);
     run.delivery.ack();
+    if (word === "alone") await removeWord(streams, run);
   }
 
   /** Writes the last record; false where it is not this instance's to write any more. */

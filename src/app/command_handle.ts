@@ -184,7 +184,7 @@ async function cancel(
       dueAt: undefined,
     };
     // First the word: whoever reads in the record that it is cancelled removes it.
-    const unsay = await leaveWord(streams, stamp, { token, record, revision });
+    const unsay = await leaveWord(runtime, streams, stamp, { token, record, revision });
     try {
       await records.write(token, cancelled, revision, {
         codec,

@@ -51,9 +51,10 @@ export class CommandRunner {
     this.#parts = parts;
     this.#onLeave = onLeave;
     this.held = this.#held;
-    const { runtime, ledger, queues } = parts;
+    const { runtime, streams, ledger, queues } = parts;
     this.#endings = new CommandEndings({
       runtime,
+      streams,
       ledger,
       deadLettersOf: (run) => queues[run.queue]!.deadLetters,
       isStopping: () => this.#stopping,
@@ -118,7 +119,7 @@ export class CommandRunner {
     const { runtime: { clock } } = this.#parts;
     try {
       const claimed = await claim(this.#parts, run);
-      if (claimed.kind === "done") this.#endings.again(run, claimed.record);
+      if (claimed.kind === "done") await this.#endings.again(run, claimed);
       else if (claimed.kind === "early") run.delivery.giveBack(claimed.waitMs);
       else if (claimed.kind === "exhausted") {
         run.stage = "ending";

@@ -2,13 +2,21 @@
 // until an instance comes, and its record may be gone by then.
 
 import type { CommandRecord } from "../domain/command_record.ts";
+import { AegisError } from "../domain/error.ts";
 import { commandStream, RECORD_HEADER, withdrawnSubject } from "../domain/command_subject.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import type { CommandRun } from "./command_run.ts";
+import { pause } from "./pause.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** How long the word may take, in milliseconds. */
 const WORD_MS = 2_000;
+/** How long it is tried to take it back, and how often. */
+const UNSAY_MS = 10_000;
+const AGAIN_MS = 250;
+/** What the broker cannot do now, and can do again. */
+const PASSING: readonly string[] = ["SERVICE_UNAVAILABLE", "TIMEOUT"];
 
 /** What is known of one that is about to be taken back. */
 export interface Withdrawal {
@@ -23,10 +31,11 @@ export function neverBegan({ sequence }: CommandRecord): boolean {
 }
 
 /**
- * Leaves word that a command which has not begun is not to; what is given takes the word back. Best effort: where it cannot
- * be left, the record says so for as long as it is kept.
+ * Leaves word that a command which has not begun is not to; what is given takes the word back. Where it cannot be left, the
+ * record says so for as long as it is kept.
  */
 export async function leaveWord(
+  runtime: Runtime,
   streams: BusStreams,
   stamp: Stamp,
   { token, record, revision }: Withdrawal,
@@ -34,19 +43,31 @@ export async function leaveWord(
   const nothing = () => Promise.resolve();
   if (!neverBegan(record)) return nothing;
   const { service } = record;
+  let stream: string;
   try {
-    const stream = await streams.name(`commands.${service}`, stamp);
-    // Somebody else's may delete a command to make room for the word.
-    if (stream !== commandStream(service)) return nothing;
-    const { store } = streams.ports;
-    const headers = { [RECORD_HEADER]: String(revision) };
-    const left = await store.publish(withdrawnSubject(service, token), "", headers, WORD_MS);
-    return async () => {
-      await store.remove(stream, left.sequence).catch(() => undefined);
-    };
+    stream = await streams.name(`commands.${service}`, stamp);
   } catch {
     return nothing;
   }
+  // Somebody else's may delete a command to make room for the word.
+  if (stream !== commandStream(service)) return nothing;
+  const { store } = streams.ports;
+  const subject = withdrawnSubject(service, token);
+  const headers = { [RECORD_HEADER]: String(revision), "Nats-Msg-Id": runtime.random.uuid() };
+  let sequence: number | undefined;
+  // Asked for again it says where the first one is, if that was stored.
+  const put = async (): Promise<number> =>
+    sequence ??= (await store.publish(subject, "", headers, WORD_MS)).sequence;
+  try {
+    await put();
+  } catch (error) {
+    if (!AegisError.is(error) || error.details.sent === false) return nothing;
+  }
+  return async () => {
+    const end = runtime.clock.monotonic() + UNSAY_MS;
+    const remove = async (): Promise<unknown> => await store.remove(stream, await put());
+    while (!await isDone(remove) && runtime.clock.monotonic() < end) await pause(runtime, AGAIN_MS);
+  };
 }
 
 /** Takes a command that has begun before out of its queue: whoever has it hears of its end in another way. Best effort. */
@@ -65,16 +86,29 @@ export async function isWithdrawn(streams: BusStreams, run: CommandRun): Promise
   return word?.headers[RECORD_HEADER] === record;
 }
 
-/** Removes the word of a command that is taken out of its queue. Best effort. */
-export async function removeWord(
+/**
+ * Removes the word of a command that is about to leave its queue; false when the broker cannot do that now. Who may not do
+ * it leaves it there, where it is of no harm to any other command.
+ */
+export function removeWord(
   streams: BusStreams,
   { stream, service, token }: CommandRun,
-): Promise<void> {
+): Promise<boolean> {
   const { store } = streams.ports;
+  const subject = withdrawnSubject(service, token);
+  return isDone(async () => {
+    for (let word; (word = await store.last(stream, subject)) !== undefined;) {
+      await store.remove(stream, word.sequence);
+    }
+  });
+}
+
+/** Whether it is done, or cannot be at all. */
+async function isDone(work: () => Promise<unknown>): Promise<boolean> {
   try {
-    const word = await store.last(stream, withdrawnSubject(service, token));
-    if (word !== undefined) await store.remove(stream, word.sequence);
-  } catch {
-    // It lies there, of no use and no harm to any other command.
+    await work();
+    return true;
+  } catch (error) {
+    return !AegisError.is(error) || !PASSING.includes(error.code);
   }
 }

@@ -15,6 +15,7 @@ import {
 } from "../../mod.ts";
 import { partsOf } from "../../src/app/bus.ts";
 import { PRIORITIES } from "../../src/domain/command.ts";
+import type { Streams } from "../../src/ports/stream.ts";
 import { commandStream } from "../../src/domain/command_subject.ts";
 import { watchFolder } from "../../tools/guard.ts";
 import type { NatsServer } from "../../tools/nats_server.ts";
@@ -91,11 +92,12 @@ export async function proveCommands(options: CommandProofOptions): Promise<Comma
     const sent = await sendAll(client, options);
     over.abort();
     await disturbed;
-    const { admin } = partsOf(bus, "the proof").runtime.transport.streams!;
+    const streams = partsOf(bus, "the proof").runtime.transport.streams!;
+    const { admin } = streams;
     const messages = async () => (await admin.stream(commandStream(SERVICE)))?.messages ?? 0;
     const end = startedAt + limitMs;
     while (await messages() > 0 && performance.now() < end) await pause(50);
-    const left = await messages();
+    const left = await subjectsIn(streams, commandStream(SERVICE));
     await instances.stop();
     const attempts = attemptsOf(await readNotes(folder), instances.killedAt);
     return {
@@ -113,6 +115,19 @@ export async function proveCommands(options: CommandProofOptions): Promise<Comma
     await bus.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The subjects of what a stream holds, oldest first. */
+async function subjectsIn({ admin, store }: Streams, stream: string): Promise<string[]> {
+  const subjects: string[] = [];
+  const { messages = 0 } = await admin.stream(stream) ?? {};
+  for (let sequence = 1; subjects.length < messages;) {
+    const message = await store.read(stream, sequence, ">");
+    if (message === undefined) break;
+    subjects.push(message.subject);
+    sequence = message.sequence + 1;
+  }
+  return subjects;
 }
 
 /** Kills the server now and then, and starts it again on its store; how often. */

@@ -33,8 +33,8 @@ export interface Evidence {
   readonly history: ReadonlyMap<string, readonly Written[]>;
   /** By id. */
   readonly attempts: ReadonlyMap<string, readonly Attempt[]>;
-  /** How many messages are left in the queue. */
-  readonly left: number;
+  /** The subjects of what is left in the queue. */
+  readonly left: readonly string[];
 }
 
 /** What came of it. */
@@ -64,7 +64,7 @@ export function judge({ sent, history, attempts, left }: Evidence): Verdict {
     states[state] = (states[state] ?? 0) + 1;
     faults.push(...faultsOf(one, written, attempts.get(one.id) ?? []));
   }
-  if (left > 0) faults.push(`${left} messages are left in the queue`);
+  if (left.length > 0) faults.push(`left in the queue: ${left.slice(0, 10).join(", ")}`);
   let begun = 0, retried = 0, crashed = 0, most = 0;
   for (const [id, list] of attempts) {
     begun += list.length;
