@@ -53,9 +53,7 @@ test("a server that is away is tried again soon, then less and less often, and b
     // A wait that is hardly longer than the one before is taken for it once more, which happens to one in a hundred.
     const middle = sorted[sorted.length >> 1]!;
     ok(middle >= least && middle <= most + 50, `wait ${index + 1}: ${sorted}`);
-    // A machine that is busy with other work is late with a few of them.
-    const late = sorted[Math.floor(sorted.length * 0.85)]!;
-    ok(sorted[0]! >= 123 && late <= most + 150, `wait ${index + 1}: ${sorted}`);
+    ok(sorted[0]! >= 123 && sorted.at(-1)! <= most + 150, `wait ${index + 1}: ${sorted}`);
   }
   ok(new Set(waits.map(([first]) => Math.round(first! / 5))).size > 5, "jitter");
 });
