@@ -1,5 +1,6 @@
 // The KV store as programs see it: a bucket with values of one type.
 
+import { SerializationError, ValidationError } from "../domain/error.ts";
 import { keyFilter, prefixFilter } from "../domain/kv_key.ts";
 import { isEndedByServer } from "../domain/kv_message.ts";
 import {
@@ -77,7 +78,10 @@ export class BucketKv<T> implements Kv<T> {
   ): Promise<Map<string, KvEntry<T>>> {
     const limits = this.#limits(options, "getMany()");
     const all = keyList(this.#bucket, keys, "getMany()");
-    const entries = await pipelined(all, (key) => this.#get(key, limits));
+    const entries = await pipelined(
+      all,
+      (key) => this.#readable(key, () => this.#get(key, limits)),
+    );
     return new Map(
       entries.filter((entry) => entry !== undefined).map((entry) => [entry.key, entry]),
     );
@@ -89,6 +93,7 @@ export class BucketKv<T> implements Kv<T> {
   ): Promise<Map<string, KvOutcome>> {
     const manner = putManner(this.#bucket, options, "putMany()");
     const limits = this.#limits(options);
+    limits.signal?.throwIfAborted();
     const all = pairs(values);
     const keys = keyList(this.#bucket, all.keys(), "putMany()");
     return await outcomes(keys, (key) => this.#put(key, all.get(key)!, manner, limits));
@@ -99,6 +104,7 @@ export class BucketKv<T> implements Kv<T> {
     options: KvCallOptions = NO_OPTIONS,
   ): Promise<Map<string, KvOutcome>> {
     const limits = this.#limits(options, "deleteMany()");
+    limits.signal?.throwIfAborted();
     const all = keyList(this.#bucket, keys, "deleteMany()");
     return await outcomes(all, (key) => this.#remove("delete", key, limits));
   }
@@ -109,15 +115,18 @@ export class BucketKv<T> implements Kv<T> {
 
   async history(key: string, options: KvCallOptions = NO_OPTIONS): Promise<KvRevision<T>[]> {
     const all = await readHistory(this.#bucket, key, this.#limits(options, "history()"));
-    return await Promise.all(all.map(async ({ message, meaning: { kind, expiresAt } }) => {
+    const changes = all.map(async (
+      { message, meaning: { kind, expiresAt } },
+    ): Promise<KvRevision<T> | undefined> => {
       if (kind === "put") {
-        const entry = await this.#values.entry(key, message, expiresAt);
-        return { operation: kind, ...entry };
+        const entry = await this.#readable(key, () => this.#values.entry(key, message, expiresAt));
+        return entry && { operation: kind, ...entry };
       }
       const operation = kind === "delete" ? kind : "purge";
       const { sequence: revision, storedAt: createdAt } = message;
       return { operation, key, value: undefined, revision, createdAt };
-    }));
+    });
+    return (await Promise.all(changes)).filter((change) => change !== undefined);
   }
 
   async clear(prefix: string = "", options: KvCallOptions = NO_OPTIONS): Promise<number> {
@@ -171,6 +180,22 @@ export class BucketKv<T> implements Kv<T> {
     const found = await readKey(this.#bucket, key, limits);
     if (found === undefined) return undefined;
     return await this.#values.entry(key, found.message, found.meaning.expiresAt);
+  }
+
+  /** One value that cannot be read must not keep the others from whoever asked for many. */
+  async #readable<Value>(
+    key: string,
+    read: () => Value | Promise<Value>,
+  ): Promise<Value | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!SerializationError.is(error) && !ValidationError.is(error)) throw error;
+      const { logger } = this.#bucket.parts.runtime;
+      const fields = { bucket: this.bucket, key, error: String(error) };
+      logger.warn("A value that cannot be read is left out", fields);
+      return undefined;
+    }
   }
 
   #put(key: string, value: T, manner: PutManner, limits: KvLimits): Promise<number> {

@@ -164,10 +164,12 @@ function differences(is: StreamConfig, asked: BucketSettings): readonly Topology
 
 /**
  * Whether a change takes nothing from anybody: more is kept than before. For how long, only the program changes that has
- * said so at first, since others may count on an end.
+ * said so at first, since others may count on an end. That a key has a history at all has to be so from the beginning: who
+ * has opened the bucket before lets the server end keys, which would uncover older values, and purges none of them.
  */
 function isRaise({ setting, is, wanted }: TopologyChange, isOwn: boolean): boolean {
   if (setting === "replicas") return true;
+  if (setting === "history" && is === 1) return false;
   if (setting === "storage" || (setting === "ttlMs" && !isOwn)) return false;
   const [before, after] = [is, wanted].map((value) => Number(value) || Infinity);
   return after! > before!;

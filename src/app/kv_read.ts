@@ -80,10 +80,12 @@ export async function readHistory(
       },
     };
   });
-  // What expires goes with its history.
-  for (let last = all.length - 1; last >= 0; last--) {
-    const { message, meaning } = all[last]!;
-    if (await isOver(bucket, message, meaning)) return all.slice(last + 1);
+  const newest = all.at(-1);
+  if (newest !== undefined && await isOver(bucket, newest.message, newest.meaning)) return [];
+  // What expires goes with its history; what was written over before that did not expire.
+  for (let older = all.length - 2; older >= 0; older--) {
+    const { expiresAt = Infinity } = all[older]!.meaning;
+    if (expiresAt <= all[older + 1]!.message.storedAt) return all.slice(older + 1);
   }
   return all;
 }

@@ -31,7 +31,7 @@ export async function remove(bucket: KvBucket, removal: KvRemoval): Promise<numb
     const isKept = meaning.kind === "delete" && kind === "purge" && bucket.keeping.history !== 1;
     if (meaning.kind === "put" && !isThere) void bucket.bury(subject, last.sequence);
     if (!isThere && !isKept) return 0;
-    if (isThere && revision !== undefined && last.sequence !== revision) {
+    if (revision !== undefined && last.sequence !== revision) {
       throw changed(what, last.sequence, revision);
     }
     const id = bucket.parts.id();

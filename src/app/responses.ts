@@ -52,6 +52,7 @@ export class Responses {
       const headers = this.#errorHeaders(error, code, this.#name(invocation));
       if (!invocation.begun || invocation.refused) headers[HEADER.refused] = "1";
       if (invocation.method.handler.options.idempotent === true) headers[HEADER.idempotent] = "1";
+      if (invocation.token !== undefined) headers[HEADER.exclusive] = "1";
       this.#sendError(reply, codec, this.#response(invocation, null, error), headers, expiresAt);
     }
     return code;

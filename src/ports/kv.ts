@@ -157,7 +157,7 @@ export interface Kv<T = unknown> {
   purge(key: string, options?: KvDeleteOptions): Promise<boolean>;
   /** Whether a key has a value. */
   exists(key: string, options?: KvCallOptions): Promise<boolean>;
-  /** What each of the keys has that has something. */
+  /** What each of the keys has that has something; what cannot be read is left out, with a warning in the log. */
   getMany(keys: Iterable<string>, options?: KvCallOptions): Promise<Map<string, KvEntry<T>>>;
   /** Gives many keys their values, pipelined; what became of each. */
   putMany(
@@ -168,7 +168,7 @@ export interface Kv<T = unknown> {
   deleteMany(keys: Iterable<string>, options?: KvCallOptions): Promise<Map<string, KvOutcome>>;
   /** The keys that begin with `prefix`, sorted. */
   keys(prefix?: string, options?: KvCallOptions): Promise<string[]>;
-  /** The last changes of a key that are kept, oldest first. */
+  /** The last changes of a key that are kept, oldest first; values that cannot be read are left out, with a warning. */
   history(key: string, options?: KvCallOptions): Promise<KvRevision<T>[]>;
   /** Removes all keys that begin with `prefix`, which watches are told; how many had a value. */
   clear(prefix?: string, options?: KvCallOptions): Promise<number>;

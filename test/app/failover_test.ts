@@ -10,6 +10,7 @@ import {
   failover,
   NotActiveError,
   rpc,
+  RpcError,
   type Service,
   TimeoutError,
   UnavailableError,
@@ -230,30 +231,34 @@ bothStreams("what may run twice goes to the next leader", async (buses) => {
   strictEqual(begun, 2);
 });
 
-bothStreams(
-  "what a leader that died had in hand is sent again if it may run twice",
-  async (buses) => {
-    const seen = new Set<number>();
-    const slow = rpc("slow", { exclusive: true }, (params, ctx: Context) => {
-      const { n } = params as { n: number };
-      if (n === 0 || seen.has(n)) return "done";
-      seen.add(n);
-      return hang(params, ctx);
-    });
-    await pair(buses, [slow]);
-    const { call } = createClient({ bus: buses.client });
-    await call("shop", "slow", { n: 0 }); // whose answer says that it is the leader's
-    const once = errorOf(call("shop", "slow", { n: 1 }, { timeoutMs: 1_000 }));
-    const twice = call("shop", "slow", { n: 2 }, { timeoutMs: 1_000, idempotent: true });
-    await until(() => seen.size === 2);
-    // A leader that died says nothing of its end; the next one says that it is there, when the lease of that one is over.
-    const wire = await buses.wire();
-    await new Promise((resolve) => setTimeout(resolve, 120));
-    wire.publish("internal.rpc.elected.shop", "b");
-    strictEqual(await twice, "done");
-    ok(TimeoutError.is(await once));
-  },
-);
+for (const first of ["a result", "an error"] as const) {
+  bothStreams(
+    `what a leader that died had in hand is sent again if it may run twice, its first answer was ${first}`,
+    async (buses) => {
+      const seen = new Set<number>();
+      const slow = rpc("slow", { exclusive: true }, (params, ctx: Context) => {
+        const { n } = params as { n: number };
+        if (n === 0 && first === "an error") throw new RpcError("NOT_YET", "not yet");
+        if (n === 0 || seen.has(n)) return "done";
+        seen.add(n);
+        return hang(params, ctx);
+      });
+      await pair(buses, [slow]);
+      const { call } = createClient({ bus: buses.client });
+      // Whatever it is, its answer says that it is the leader's.
+      await call("shop", "slow", { n: 0 }).catch(() => undefined);
+      const once = errorOf(call("shop", "slow", { n: 1 }, { timeoutMs: 1_000 }));
+      const twice = call("shop", "slow", { n: 2 }, { timeoutMs: 1_000, idempotent: true });
+      await until(() => seen.size === 2);
+      // A leader that died says nothing of its end; the next one says that it is there, when the lease of that one is over.
+      const wire = await buses.wire();
+      await new Promise((resolve) => setTimeout(resolve, 120));
+      wire.publish("internal.rpc.elected.shop", "b");
+      strictEqual(await twice, "done");
+      ok(TimeoutError.is(await once));
+    },
+  );
+}
 
 bothStreams(
   "a handler that blocks the process longer than the lease is told by its signal",

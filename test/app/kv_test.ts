@@ -56,7 +56,10 @@ bothStreams(
       new RegExp(`^Cannot read "bad" of the bucket users at revision ${revision}: `),
     );
     deepStrictEqual(unread.issues[0]?.path, ["name"]);
-    await rejects(users.getMany(["john", "bad"]), ValidationError);
+    // It keeps nothing else from whoever asks for many.
+    deepStrictEqual([...(await users.getMany(["john", "bad"])).keys()], ["john"]);
+    deepStrictEqual(await users.history("bad"), []);
+    strictEqual(logs.filter(({ message }) => /cannot be read is left out/.test(message)).length, 2);
     await plain.delete("bad");
     await until(() => told.length === 3);
     // What does not fit is passed over, with a word in the log.
@@ -124,6 +127,10 @@ bothStreams(
     await other.kv("settings", { history: 5 });
     await other.kv("settings");
     strictEqual(logs.length, lines);
+
+    // Who has opened it without a history counts on none: keys that end would show what was there before.
+    await server.kv("alone", {});
+    await rejects(other.kv("alone", { history: 5 }), ConflictError);
 
     const refused: readonly [KvOptions, RegExp][] = [
       [{ history: 3 }, /"history" is 5 and should be 3/],
@@ -298,4 +305,33 @@ test("memory: a transport whose streams cannot be followed has no KV store, and 
     match(error.message, message);
   }
   await memory.close();
+});
+
+bothStreams("what was written over before its time was up stays in the history", async (buses) => {
+  const kv = await buses.client.kv("past", { history: 5 });
+  await kv.put("k", 1);
+  await kv.put("k", 2, { ttlMs: 100 });
+  await kv.put("k", 3);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  deepStrictEqual((await kv.history("k")).map(({ value }) => value), [1, 2, 3]);
+  await kv.put("k", 4, { ttlMs: 100 });
+  await until(async () => !await kv.exists("k"));
+  deepStrictEqual((await kv.history("k")).filter(({ value }) => value !== undefined), []);
+});
+
+bothStreams("a purge at a revision needs a deleted key to have it as well", async (buses) => {
+  const kv = await buses.client.kv("past", { history: 5 });
+  const revision = await kv.put("k", 1);
+  await kv.delete("k");
+  await rejects(kv.purge("k", { revision }), ConflictError);
+  strictEqual((await kv.history("k")).length, 2);
+  strictEqual(await kv.purge("k", { revision: revision + 1 }), true);
+});
+
+bothStreams("many operations whose signal has aborted do nothing, and say so", async (buses) => {
+  const kv = await buses.client.kv("none");
+  const signal = AbortSignal.abort(new Error("enough"));
+  await rejects(kv.putMany({ a: 1 }, { signal }), /enough/);
+  await rejects(kv.deleteMany(["a"], { signal }), /enough/);
+  deepStrictEqual(await kv.keys(), []);
 });
