@@ -1,5 +1,4 @@
-// Runs the tests on one runtime: `run_tests.ts deno|bun|node|node22|node20 [files…]`. With `--few-kills` instead of files
-// all are run but those in which servers and processes are killed for minutes.
+// Runs the tests on one runtime: `run_tests.ts deno|bun|node|node22|node20 [files…]`.
 
 import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
@@ -7,6 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { buildNpm } from "./build_npm.ts";
+import { execute } from "./execute.ts";
 import {
   findBun,
   findDeno,
@@ -15,6 +15,7 @@ import {
   type NodeMajor,
   type Runtime,
 } from "./runtime.ts";
+import { countTests } from "./test_counts.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
@@ -22,6 +23,8 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const BUN_TIMEOUT_MS = 120_000;
 /** How many files run at once: tests wait more than they work. */
 const AT_ONCE = 3;
+/** How long a process of Node may take for its part of the tests, in milliseconds. */
+const NODE_LIMIT_MS = 1_800_000;
 const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */
@@ -32,20 +35,6 @@ export interface TestRun {
   readonly args: readonly string[];
   /** What its environment has beside that of this process. */
   readonly env?: Readonly<Record<string, string>>;
-}
-
-/**
- * What is about servers and processes that die, and takes minutes. The gate runs it on Deno, on the newest server and on
- * the oldest; what a runtime's own sockets do in an outage is in the other files.
- */
-const KILLS =
-  /^test\/nats\/(\w+_kill|\w*_?cluster|failover_server|command_restart|rolling_restart)_test\.ts$/;
-
-/** All files but those. */
-async function fewKills(): Promise<string[]> {
-  const found = await readdir(join(ROOT, "test"), { recursive: true });
-  return found.map((file) => `test/${file.replaceAll("\\", "/")}`)
-    .filter((file) => file.endsWith("_test.ts") && !KILLS.test(file)).sort();
 }
 
 /** The runtimes that the tests run on. */
@@ -61,6 +50,7 @@ export async function testRun(name: string, files: readonly string[] = []): Prom
       const args = [
         "test",
         `--parallel=${AT_ONCE}`,
+        "--no-isolate", // to load the package for each file takes longer than many a file
         "--timeout",
         `${BUN_TIMEOUT_MS}`,
         ...chosen("./test"),
@@ -93,15 +83,39 @@ async function onOlderNode(major: NodeMajor, files: readonly string[]): Promise<
   };
 }
 
+/**
+ * All tests on Node, in a few processes that run one file after the other: to start one for each file, and to strip the
+ * types of the package in it, takes as long as the tests.
+ */
+async function onNode(): Promise<number> {
+  const { bin } = await findNode();
+  const outcomes = await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => {
+    const shard = `--test-shard=${index + 1}/${AT_ONCE}`;
+    const args = ["--test", "--test-isolation=none", shard, "test/**/*_test.ts"];
+    return execute([bin, ...args], { limitMs: NODE_LIMIT_MS });
+  }));
+  let passed = 0;
+  let failed = 0;
+  for (const { output } of outcomes) {
+    process.stdout.write(output);
+    const counts = countTests(output);
+    passed += counts?.passed ?? 0;
+    failed += counts?.failed ?? 1;
+  }
+  console.log(`\nall ${AT_ONCE} processes together\nℹ pass ${passed}\nℹ fail ${failed}`);
+  return failed > 0 || outcomes.some(({ code }) => code !== 0) ? 1 : 0;
+}
+
 if (import.meta.main) {
-  const [name = "deno", ...given] = process.argv.slice(2);
-  // Bun takes a path for one only when it begins like one.
-  const files = given[0] === "--few-kills" ? (await fewKills()).map((file) => `./${file}`) : given;
-  const { runtime, args, env } = await testRun(name, files);
-  const child = spawn(runtime.bin, args, {
-    stdio: "inherit",
-    cwd: ROOT,
-    env: { ...process.env, ...env },
-  });
-  child.once("exit", (code) => process.exit(code ?? 1));
+  const [name = "deno", ...files] = process.argv.slice(2);
+  if (name === "node" && files.length === 0) process.exitCode = await onNode();
+  else {
+    const { runtime, args, env } = await testRun(name, files);
+    const child = spawn(runtime.bin, args, {
+      stdio: "inherit",
+      cwd: ROOT,
+      env: { ...process.env, ...env },
+    });
+    child.once("exit", (code) => process.exit(code ?? 1));
+  }
 }

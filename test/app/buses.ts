@@ -1,5 +1,6 @@
 // Two connections to one broker, a client's and a service's: once embedded, once to a real server.
 
+import process from "node:process";
 import { after, test } from "node:test";
 import { connect as connectNats } from "@nats-io/transport-node";
 import {
@@ -117,13 +118,17 @@ export function bothStreams(name: string, run: (buses: Buses) => void | Promise<
   on("NATS", name, run, true);
 }
 
-/** A test that runs on one of them. */
+/**
+ * A test that runs on one of them. With `TEST_BACKEND=NATS` in the environment what is embedded is left out: it is the same
+ * beside whichever server.
+ */
 export function on(
   backend: Buses["backend"],
   name: string,
   run: (buses: Buses) => void | Promise<void>,
   streams = false,
 ): void {
+  if ((process.env.TEST_BACKEND ?? backend) !== backend) return;
   test(`${backend}: ${name}`, async () => {
     const open: { close(): Promise<void> }[] = [];
     const services: Service[] = [];
