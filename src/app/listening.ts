@@ -16,6 +16,8 @@ const BUSY_FOR_MS = 1_000;
 const LATE_MS = 20;
 /** For how long after it stood still what is heard may have lain about, in milliseconds. */
 const SUSPECT_MS = 50;
+/** For how long after it stood still another standstill that follows at once is one with it, in milliseconds. */
+const TOGETHER_MS = 1_000;
 
 /** By how much the process was late at most, in milliseconds; whoever reads it sets it back. */
 export interface LateMeter {
@@ -44,6 +46,7 @@ export class Listening {
   #stoodSince = 0;
   #stoodDueAt = 0;
   #suspectUntil = -Infinity;
+  #togetherUntil = -Infinity;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -72,7 +75,7 @@ export class Listening {
 
   /** How long before `now`, the moment at which it is heard, a request arrived, in milliseconds. */
   age(message: Message, request: RpcRequest, now: number): number {
-    if (now - this.#heardAt > LATE_MS) this.#look(now);
+    this.#look(now);
     // The first request after a while: from now on it is noted more often.
     if (!this.#isBusy && now <= this.#dueAt) this.#set(true, now);
     this.#heardAt = now;
@@ -94,12 +97,13 @@ export class Listening {
   /** Looks whether it has stood still. */
   #look(now: number): void {
     if (now - this.#dueAt <= LATE_MS) return;
-    this.#suspectUntil = now + SUSPECT_MS;
-    // Until the timer has had its turn, it is one and the same standstill.
-    if (this.#stoodDueAt !== this.#dueAt) {
+    // Before all that waited can have been heard, it is one and the same standstill.
+    if (this.#setAt > Math.min(this.#suspectUntil, this.#togetherUntil)) {
       this.#stoodSince = Math.max(this.#heardAt, this.#setAt);
       this.#stoodDueAt = this.#dueAt;
+      this.#togetherUntil = now + TOGETHER_MS;
     }
+    this.#suspectUntil = now + SUSPECT_MS;
   }
 
   #note(): void {

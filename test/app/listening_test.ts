@@ -152,6 +152,40 @@ test("several standstills in one turn count together", () => {
   ok(age(200, "b") >= 180);
 });
 
+test("a standstill that follows before all that waited was heard counts to the one before", () => {
+  const { listening, live, stand, fire, age } = listener();
+  listening.start();
+  live(1_000);
+  age(0);
+  live(20);
+  stand(250);
+  fire();
+  ok(age(250, "a") >= 220);
+  stand(60);
+  // It was sent before the first, and heard after the second.
+  for (const sender of ["b", "c"]) {
+    const old = age(310, sender);
+    ok(old >= 280 && old <= 310, `${sender}: ${old}`);
+  }
+  fire();
+  live(1_000);
+  stand(60);
+  ok(age(310, "d") <= 60, "another one, later");
+});
+
+test("what is heard slowly, but without a pause, after a standstill has waited all the same", () => {
+  const { listening, live, stand, age } = listener();
+  listening.start();
+  live(1_000);
+  age(0);
+  live(20);
+  stand(250);
+  for (let n = 0; n < 10; n++) {
+    ok(age(250 + 18 * n, `a${n}`) >= 220, `${n}`);
+    stand(18);
+  }
+});
+
 test("a request that comes after the last service has stopped sets no timer", () => {
   const { listening, live, stand, age, isSet } = listener();
   listening.start();
