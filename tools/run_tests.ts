@@ -1,10 +1,12 @@
-// Runs the tests on one runtime: `run_tests.ts deno|bun|node|node22|node20 [files…]`.
+// Runs the tests on one runtime: `run_tests.ts deno|oldest|bun|node|node22|node20 [files…]`; `oldest` is Deno beside the oldest
+// server.
 
 import { spawn } from "node:child_process";
-import { readdir } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { buildNpm } from "./build_npm.ts";
 import { execute } from "./execute.ts";
 import {
@@ -23,8 +25,12 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const BUN_TIMEOUT_MS = 120_000;
 /** How many files run at once: tests wait more than they work. */
 const AT_ONCE = 3;
-/** How long a process of Node may take for its part of the tests, in milliseconds. */
-const NODE_LIMIT_MS = 1_800_000;
+/** How long a process may take for its part of the tests, in milliseconds. */
+const LIMIT_MS = 1_800_000;
+/** Into how many parts the files are divided on Deno, so that none has to wait long for the last. */
+const PARTS = 3 * AT_ONCE;
+/** What depends on the server, and is therefore run on the oldest one too. */
+const ON_OLDEST = /^test\/(nats|contract)\/|^test\/app\/(event|command|kv)/;
 const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */
@@ -72,15 +78,59 @@ export async function testRun(name: string, files: readonly string[] = []): Prom
  */
 async function onOlderNode(major: NodeMajor, files: readonly string[]): Promise<TestRun> {
   await buildNpm();
-  const found = await readdir(join(ROOT, "test"), { recursive: true });
-  const all = found.filter((file) => file.endsWith("_test.ts")).sort()
-    .map((file) => join("test", file)); // Node 20 finds none by a pattern
+  const all = await testFiles(); // Node 20 finds none by a pattern
   return {
     runtime: await findNodeOf(major),
     args: [...NODE, ...(files.length > 0 ? files : all)],
     // What the tests start themselves is to read the same files.
     env: { NODE_OPTIONS: `--import ${new URL("older_node/register.mjs", import.meta.url).href}` },
   };
+}
+
+/** The files of tests, by their paths from the root. */
+async function testFiles(): Promise<string[]> {
+  const found = await readdir(join(ROOT, "test"), { recursive: true });
+  return found.filter((file) => file.endsWith("_test.ts")).sort()
+    .map((file) => `test/${file.replaceAll("\\", "/")}`);
+}
+
+/**
+ * Tests on Deno, in a few modules that import the files: Deno would load the package anew for each file, which takes longer
+ * than many a file. Types are checked by `deno check`.
+ */
+async function onDeno(files: readonly string[], env: Readonly<Record<string, string>>) {
+  const { bin } = await findDeno();
+  const folder = await mkdtemp(join(tmpdir(), "tests-"));
+  try {
+    await Promise.all(Array.from({ length: PARTS }, (_, part) => {
+      const own = files.filter((_, index) => index % PARTS === part);
+      const lines = own.map((file) =>
+        `import ${JSON.stringify(`${pathToFileURL(ROOT + file)}`)};\n`
+      );
+      return writeFile(join(folder, `part_${part + 1}_test.ts`), lines.join(""));
+    }));
+    const args = ["test", "-A", "--no-check", "--parallel", "--config", "deno.json", folder];
+    return await run(bin, args, { DENO_JOBS: `${AT_ONCE}`, ...env });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Runs a command to its end, with the output of this process. @returns its exit code */
+function run(
+  bin: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const child = spawn(bin, args, {
+    stdio: "inherit",
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
 }
 
 /**
@@ -92,7 +142,7 @@ async function onNode(): Promise<number> {
   const outcomes = await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => {
     const shard = `--test-shard=${index + 1}/${AT_ONCE}`;
     const args = ["--test", "--test-isolation=none", shard, "test/**/*_test.ts"];
-    return execute([bin, ...args], { limitMs: NODE_LIMIT_MS });
+    return execute([bin, ...args], { limitMs: LIMIT_MS });
   }));
   let passed = 0;
   let failed = 0;
@@ -108,14 +158,16 @@ async function onNode(): Promise<number> {
 
 if (import.meta.main) {
   const [name = "deno", ...files] = process.argv.slice(2);
-  if (name === "node" && files.length === 0) process.exitCode = await onNode();
-  else {
+  if (name === "oldest") {
+    const env = { NATS_SERVER_SUITE: "bookworm", TEST_BACKEND: "NATS" };
+    const all = (await testFiles()).filter((file) => ON_OLDEST.test(file));
+    process.exitCode = await onDeno(files.length > 0 ? files : all, env);
+  } else if (name === "deno" && files.length === 0) {
+    process.exitCode = await onDeno(await testFiles(), {});
+  } else if (name === "node" && files.length === 0) {
+    process.exitCode = await onNode();
+  } else {
     const { runtime, args, env } = await testRun(name, files);
-    const child = spawn(runtime.bin, args, {
-      stdio: "inherit",
-      cwd: ROOT,
-      env: { ...process.env, ...env },
-    });
-    child.once("exit", (code) => process.exit(code ?? 1));
+    process.exitCode = await run(runtime.bin, args, env);
   }
 }

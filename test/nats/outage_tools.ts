@@ -63,6 +63,27 @@ export interface Way extends AsyncDisposable {
   mend(): Promise<void>;
 }
 
+/** How long it may take until a port is free, in milliseconds. Whoever looks for a free one holds it for a moment. */
+const PORT_MS = 5_000;
+
+/** Listens on a port of this machine, as soon as it is free. */
+export async function listening(port: number, onSocket: (socket: Socket) => void): Promise<Server> {
+  for (const until = performance.now() + PORT_MS;;) {
+    const listener = createServer(onSocket);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    listener.once("error", reject).listen(port, "127.0.0.1", resolve);
+    try {
+      await promise;
+      return listener;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || performance.now() > until) {
+        throw error;
+      }
+      await pause(20);
+    }
+  }
+}
+
 /** A way to a server, through a port of its own. */
 export async function wayTo(server: NatsServer): Promise<Way> {
   const [port] = await freePorts(1);
@@ -73,7 +94,7 @@ export async function wayTo(server: NatsServer): Promise<Way> {
     socket.on("error", () => {}).on("close", () => open.delete(socket));
   };
   const mend = async (): Promise<void> => {
-    listener = createServer((near) => {
+    listener = await listening(port!, (near) => {
       const far = dial({ port: server.port, host: "127.0.0.1" });
       keep(near);
       keep(far);
@@ -81,9 +102,6 @@ export async function wayTo(server: NatsServer): Promise<Way> {
       far.on("close", () => near.destroy());
       near.pipe(far).pipe(near);
     });
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    listener.once("error", reject).listen(port, "127.0.0.1", resolve);
-    await promise;
   };
   const cut = async (): Promise<void> => {
     const closed = new Promise((resolve) => listener?.close(resolve) ?? resolve(undefined));

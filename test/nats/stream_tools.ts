@@ -1,6 +1,6 @@
 // What tests of streams on a server share: connections that come back, settings, and what was taken from a consumer.
 
-import { connect as dial, createServer, type Socket } from "node:net";
+import { connect as dial, type Socket } from "node:net";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, type NatsConnection } from "@nats-io/transport-node";
 import { createNatsTransport } from "../../src/adapters/nats/transport.ts";
@@ -14,7 +14,7 @@ import type {
 import type { Transport } from "../../src/ports/transport.ts";
 import { freePorts, type NatsServer } from "../../tools/nats_server.ts";
 import { UnavailableError } from "../../mod.ts";
-import { pause, until } from "./outage_tools.ts";
+import { listening, pause, until } from "./outage_tools.ts";
 
 /** A connection with streams. */
 export interface Opened extends AsyncDisposable {
@@ -210,7 +210,7 @@ export async function sinkTo(server: NatsServer): Promise<Sink> {
   const [port] = await freePorts(1);
   const open = new Set<Socket>();
   const farSides = new Map<Socket, Socket>();
-  const listener = createServer((near) => {
+  const listener = await listening(port!, (near) => {
     const far = dial({ port: server.port, host: "127.0.0.1" });
     for (const [socket, other] of [[near, far], [far, near]] as const) {
       open.add(socket);
@@ -223,7 +223,6 @@ export async function sinkTo(server: NatsServer): Promise<Sink> {
     farSides.set(near, far);
     near.pipe(far).pipe(near);
   });
-  await new Promise<void>((resolve) => listener.listen(port, "127.0.0.1", () => resolve()));
   const cut = (): void => {
     for (const socket of open) socket.destroy();
   };

@@ -38,6 +38,8 @@ export interface CommandProofOptions {
   readonly instances: number;
   /** How often, on average, an instance is killed, in milliseconds. */
   readonly killEveryMs: number;
+  /** How many instances must have been killed before the last commands are sent, on a busy machine too. @default 0 */
+  readonly kills?: number;
   /** How often, on average, the server is killed and started again on its store, in milliseconds. */
   readonly restartEveryMs: number;
   /** The ack wait of the handler, in milliseconds. */
@@ -63,6 +65,8 @@ export interface CommandProofReport extends Verdict {
 const SERVICE = "proof";
 /** One in so many is sent twice with its id. */
 const TWICE = 50;
+/** How many commands are the last ones. */
+const LAST = 60;
 /** The longest that the server is away, in milliseconds. */
 const AWAY_MS = 500;
 
@@ -89,7 +93,7 @@ export async function proveCommands(options: CommandProofOptions): Promise<Comma
     const restarting = restart(options, over.signal);
     const disturbed = Promise.all([instances.disturb(over.signal), restarting]);
     disturbed.catch(() => {}); // it is waited for below
-    const sent = await sendAll(client, options);
+    const sent = await sendAll(client, options, () => instances.ended);
     over.abort();
     await disturbed;
     const streams = partsOf(bus, "the proof").runtime.transport.streams!;
@@ -145,8 +149,12 @@ async function restart(
 }
 
 /** Sends all, and waits for each as its sender does. */
-async function sendAll(client: Client, options: CommandProofOptions): Promise<Sent[]> {
-  const { commands, overMs, ackWaitMs, limitMs } = options;
+async function sendAll(
+  client: Client,
+  options: CommandProofOptions,
+  killed: () => number,
+): Promise<Sent[]> {
+  const { commands, overMs, ackWaitMs, limitMs, kills = 0 } = options;
   const startedAt = performance.now();
   const all: Promise<Sent>[] = [];
   const late = new AbortController();
@@ -154,6 +162,7 @@ async function sendAll(client: Client, options: CommandProofOptions): Promise<Se
   for (let n = 0; n < commands; n++) {
     const ahead = startedAt + n * overMs / commands - performance.now();
     if (ahead > 0) await pause(ahead);
+    while (n === commands - LAST && killed() < kills && !late.signal.aborted) await pause(20);
     all.push(sendOne(client, n, ackWaitMs, late.signal));
   }
   try {

@@ -22,6 +22,7 @@ test(
       overMs: 5_000,
       instances: 3,
       killEveryMs: 800,
+      kills: 2,
       restartEveryMs: 2_500,
       ackWaitMs: 1_000,
       limitMs: 60_000,
