@@ -4,6 +4,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { after, test } from "node:test";
 import { Acked } from "../../src/adapters/nats/acked.ts";
 import { Acks } from "../../src/adapters/nats/acks.ts";
+import { Due } from "../../src/adapters/nats/due.ts";
 import { Requests } from "../../src/adapters/nats/requests.ts";
 import { UnavailableError } from "../../mod.ts";
 import type { Message, Messaging, SubscribeOptions } from "../../src/ports/messaging.ts";
@@ -146,8 +147,8 @@ test("while some are lost the next one confirms none of them", () => {
 
 test("each nak is confirmed by itself, with what is left of its delay when it is repeated", () => {
   const { acks, requests, state, taken, answer } = wire();
-  acks.nak(1, "ack.1", 0);
-  acks.nak(2, "ack.2", 90 * 86_400_000 * 10);
+  acks.nak({ sequence: 1, storedAt: 1 }, "ack.1", 0);
+  acks.nak({ sequence: 2, storedAt: 1 }, "ack.2", 90 * 86_400_000 * 10);
   const sent = taken();
   deepStrictEqual(sent.map(({ body }) => body), ["-NAK", '-NAK {"delay":77760000000000000}']);
   answer(sent[0]!.reply!);
@@ -164,22 +165,58 @@ test("each nak is confirmed by itself, with what is left of its delay when it is
 
 test("a message that comes again too early has its nak again, one that is due is delivered", () => {
   const { acks, taken, answer } = wire();
-  acks.nak(1, "ack.1", 60_000);
-  acks.nak(2, "ack.2", 0);
+  acks.nak({ sequence: 1, storedAt: 1 }, "ack.1", 60_000);
+  acks.nak({ sequence: 2, storedAt: 1 }, "ack.2", 0);
   taken();
-  strictEqual(acks.isEarly(1, "ack.1.again"), true);
+  strictEqual(acks.isEarly({ sequence: 1, storedAt: 1 }, "ack.1.again"), true);
   const [again] = taken();
   strictEqual(again?.subject, "ack.1.again");
-  strictEqual(acks.isEarly(2, "ack.2.again"), false);
-  strictEqual(acks.isEarly(3, "ack.3"), false);
+  strictEqual(acks.isEarly({ sequence: 2, storedAt: 1 }, "ack.2.again"), false);
+  strictEqual(acks.isEarly({ sequence: 3, storedAt: 1 }, "ack.3"), false);
   answer(again.reply!);
   strictEqual(acks.size, 0);
+});
+
+test("a message that was in line to come again when its nak arrived is told again to come later", () => {
+  const { acks, taken, answer } = wire();
+  const confirm = (): void => taken().forEach(({ reply }) => answer(reply!));
+  for (const [sequence, ms] of [[1, 60_000], [2, 60_000], [2, 0], [3, 20]] as const) {
+    acks.nak({ sequence, storedAt: 1 }, `ack.${sequence}`, ms);
+    confirm();
+  }
+  strictEqual(acks.size, 0);
+  strictEqual(acks.isEarly({ sequence: 1, storedAt: 1 }, "ack.1.again"), true);
+  const [again] = taken();
+  const delay = Number(/"delay":(\d+)}/.exec(again!.body)?.[1]) / 1e6;
+  ok(again!.subject === "ack.1.again" && delay > 59_000 && delay <= 60_000, again!.body);
+  // Until that is confirmed it holds as any nak does, and afterwards too.
+  answer(again!.reply!);
+  strictEqual(acks.isEarly({ sequence: 1, storedAt: 1 }, "ack.1.third"), true);
+  confirm();
+  // The last word counts, and what comes in its time is delivered.
+  strictEqual(acks.isEarly({ sequence: 2, storedAt: 1 }, "ack.2.again"), false);
+  strictEqual(acks.isEarly({ sequence: 3, storedAt: 1 }, "ack.3.again"), false);
+  strictEqual(acks.isEarly({ sequence: 1, storedAt: 2 }, "ack.1"), false, "of another stream");
+  acks.forget();
+  strictEqual(
+    acks.isEarly({ sequence: 1, storedAt: 1 }, "ack.1.fourth"),
+    false,
+    "of another consumer",
+  );
+});
+
+test("many messages may be due, and of the latest it is known", () => {
+  const due = new Due();
+  const at = performance.now() + 60_000;
+  for (let sequence = 0; sequence < 100_000; sequence++) due.add(`${sequence}`, at);
+  strictEqual(due.came("0"), 0);
+  for (let sequence = 96_000; sequence < 100_000; sequence++) ok(due.came(`${sequence}`) > 50_000);
 });
 
 test("what is forgotten is neither repeated nor waited for", async () => {
   const { acks, taken } = wire();
   acks.ack(1, "ack.1", "+ACK", 0);
-  acks.nak(2, "ack.2", 0);
+  acks.nak({ sequence: 2, storedAt: 1 }, "ack.2", 0);
   const settled = acks.settled(10_000);
   acks.forget();
   await settled;

@@ -1,20 +1,13 @@
 // Acknowledgements of one consumer: sent at once, remembered until the broker has them, and repeated if need be.
 
 import { flatCopy } from "../../domain/flat.ts";
-import type { Delivery } from "../../ports/stream.ts";
 import { Acked } from "./acked.ts";
-import type { AcksParts } from "./acks_parts.ts";
+import { type AcksParts, keyOf, type Stored, type Word } from "./acks_parts.ts";
 import { Confirmation, type Confirming } from "./confirmation.ts";
+import { Due } from "./due.ts";
 import type { NatsMessage } from "./message.ts";
 import { Progress } from "./progress.ts";
 import type { Unanswered } from "./requests.ts";
-
-/** One acknowledgement. */
-interface Word {
-  readonly sequence: number;
-  subject: string;
-  readonly body: string;
-}
 
 /** How long the broker may take to confirm, in milliseconds: then everything that it has not confirmed is sent again. */
 const CONFIRM_MS = 4_000;
@@ -43,8 +36,9 @@ export class Acks implements Confirming {
   #marker: Confirmation | undefined;
   /** Whether something of what is open has not reached the broker for certain. */
   #lost = false;
-  /** By sequence. Each is a request of its own: its answer says nothing of acknowledgements that are being replicated. */
-  readonly #naks = new Map<number, Confirmation>();
+  /** By message. Each is a request of its own: its answer says nothing of acknowledgements that are being replicated. */
+  readonly #naks = new Map<string, Confirmation>();
+  readonly #due = new Due();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pending = false;
   #settling: (() => void)[] = [];
@@ -75,13 +69,13 @@ export class Acks implements Confirming {
   }
 
   /** It is to be delivered again after a delay; what is said `once` is forgotten where it may not have been heard. */
-  nak(sequence: number, subject: string, delayMs: number, once = false): void {
+  nak(message: Stored, subject: string, delayMs: number, once = false): void {
     const { connected } = this.#parts.messaging;
     if (once && !connected) return;
     const dueAt = performance.now() + Math.max(0, delayMs);
     const kept = connected ? subject : flatCopy(subject);
-    const nak = new Confirmation(this, sequence, kept, dueAt, once);
-    this.#naks.set(sequence, nak);
+    const nak = new Confirmation(this, keyOf(message), kept, dueAt, once);
+    this.#naks.set(nak.key, nak);
     this.#began();
     this.#sendNak(nak);
   }
@@ -103,21 +97,22 @@ export class Acks implements Confirming {
    * Whether a message was acknowledged here lately. One of the same sequence that was stored later than everything which
    * was acknowledged is of a stream that was removed and made again: then all of that is forgotten.
    */
-  has(delivery: Pick<Delivery, "sequence" | "storedAt">): boolean {
+  has(delivery: Stored): boolean {
     if (!this.#acked.has(delivery.sequence)) return false;
     if (delivery.storedAt <= this.#latest) return true;
     this.forget();
     return false;
   }
 
-  /** Whether a message that comes again was to come later: then the broker had not heard of that, and is told again. */
-  isEarly(sequence: number, subject: string): boolean {
-    const nak = this.#naks.get(sequence);
-    if (nak === undefined) return false;
-    const leftMs = nak.dueAt - performance.now();
-    this.#naks.delete(sequence);
-    if (leftMs > 0) this.nak(sequence, subject, leftMs, nak.once);
-    else this.#ended();
+  /** Whether a message that comes again was to come later: then the broker is told again. */
+  isEarly(message: Stored, subject: string): boolean {
+    if (this.#naks.size === 0 && this.#due.size === 0) return false;
+    const key = keyOf(message);
+    const nak = this.#naks.get(key);
+    this.#naks.delete(key);
+    const leftMs = nak === undefined ? this.#due.came(key) : nak.dueAt - performance.now();
+    if (leftMs > 0) this.nak(message, subject, leftMs, nak?.once);
+    else if (nak !== undefined) this.#ended();
     return leftMs > 0;
   }
 
@@ -157,6 +152,7 @@ export class Acks implements Confirming {
   /** The consumer is not there any more, or is another one: it has not delivered what is acknowledged here. */
   forget(): void {
     this.#acked.clear();
+    this.#due.clear();
     this.#latest = 0;
     this.#covered = [];
     this.#open = [];
@@ -192,8 +188,9 @@ export class Acks implements Confirming {
       this.#covered = [];
       this.#marker = undefined;
       if (this.#open.length > 0) this.#arm(TAIL_MS);
-    } else if (this.#naks.get(confirmation.sequence) === confirmation) {
-      this.#naks.delete(confirmation.sequence);
+    } else if (this.#naks.get(confirmation.key) === confirmation) {
+      this.#naks.delete(confirmation.key);
+      if (!confirmation.once) this.#due.add(confirmation.key, confirmation.dueAt);
     }
     this.#ended();
   }
@@ -219,7 +216,7 @@ export class Acks implements Confirming {
   #mark(): void {
     const last = this.#open.at(-1);
     if (last === undefined) return;
-    const marker = new Confirmation(this, last.sequence, last.subject, 0, false);
+    const marker = new Confirmation(this, "", last.subject, 0, false);
     marker.expiresAt = performance.now() + CONFIRM_MS;
     try {
       this.#parts.requests.send(marker, last.body);
@@ -241,8 +238,8 @@ export class Acks implements Confirming {
   }
 
   #forgetOnce(nak: Confirmation): void {
-    if (!nak.once || this.#naks.get(nak.sequence) !== nak) return;
-    this.#naks.delete(nak.sequence);
+    if (!nak.once || this.#naks.get(nak.key) !== nak) return;
+    this.#naks.delete(nak.key);
     this.#ended();
   }
 
@@ -257,10 +254,8 @@ export class Acks implements Confirming {
     nak.expiresAt = now + CONFIRM_MS;
     try {
       // In nanoseconds a number does not hold many days.
-      this.#parts.requests.send(
-        nak,
-        delayMs > 0 ? `-NAK {"delay":${delayMs}${NS_OF_A_MS}}` : "-NAK",
-      );
+      const body = delayMs > 0 ? `-NAK {"delay":${delayMs}${NS_OF_A_MS}}` : "-NAK";
+      this.#parts.requests.send(nak, body);
       nak.underWay = true;
     } catch {
       // Away, or about to close: it is one of those that are not confirmed.

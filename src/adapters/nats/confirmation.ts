@@ -14,8 +14,8 @@ export interface Confirming {
 
 /** One confirmation. */
 export class Confirmation implements Waiter {
-  /** The sequence of the message. */
-  readonly sequence: number;
+  /** What tells its message from others. */
+  readonly key: string;
   subject: string;
   expiresAt = 0;
   slot = 0;
@@ -32,13 +32,13 @@ export class Confirmation implements Waiter {
   /** Makes one that tells `owner`. */
   constructor(
     owner: Confirming,
-    sequence: number,
+    key: string,
     subject: string,
     dueAt: number,
     once: boolean,
   ) {
     this.#owner = owner;
-    this.sequence = sequence;
+    this.key = key;
     this.subject = subject;
     this.dueAt = dueAt;
     this.once = once;

@@ -41,13 +41,13 @@ export class NatsDelivery implements Delivery {
   nak(delayMs: number): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#acks.nak(this.sequence, this.#subject, delayMs, false);
+    this.#acks.nak(this, this.#subject, delayMs, false);
   }
 
   giveBack(delayMs: number): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#acks.nak(this.sequence, this.#subject, delayMs, true);
+    this.#acks.nak(this, this.#subject, delayMs, true);
   }
 
   working(onHeard?: () => void): void {

@@ -127,11 +127,11 @@ export class NatsPull implements Pull, Enlisted {
   #receive(message: NatsMessage, subject: string, channel: PullChannel): void {
     const fields = this.#subjects.read(subject);
     if (fields === undefined || this.#closed) return;
-    const { sequence, attempt } = fields;
     const delivery = new NatsDelivery(message, subject, fields, this.#acks);
     if (this.#held.length > 0) this.#held.push(delivery);
     else if (this.#acks.has(delivery)) this.#again(delivery);
-    else if (attempt === 1 || !this.#acks.isEarly(sequence, subject)) this.#deliver(delivery);
+    // By its first attempt too: a server of 2.9 that had it in line to come again counts anew after a nak.
+    else if (!this.#acks.isEarly(delivery, subject)) this.#deliver(delivery);
     // What is asked for while there is still much to come waits a little, so that it goes out as one request.
     if (this.#asked - channel.sent >= channel.sent) this.#fillSoon();
   }
