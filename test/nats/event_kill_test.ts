@@ -156,7 +156,12 @@ test(
       signal: "SIGTERM",
       async disturb(over) {
         await pause(1_000, over);
-        await cluster.servers[0]!.kill();
+        const [server] = cluster.servers;
+        await server!.kill();
+        // With 2.9 a consumer may be left without a leader, though two of three are there, until the third is back.
+        if (!server!.version.startsWith("2.9.")) return;
+        await pause(6_000, over);
+        await server!.restart();
       },
     });
     ok(proof.stored === 3_000 && proof.lost === 0, reportText(proof));

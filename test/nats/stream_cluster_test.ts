@@ -95,8 +95,11 @@ test("a server that is killed takes no message with it, whoever led the consumer
     await server.kill();
     await putting;
     stored += 300;
-    await delivered(taken, stored, 30_000);
+    // With 2.9 a consumer may be left without a leader, though two of three are there, until the third is back.
+    const stays = !server.version.startsWith("2.9.");
+    if (stays) await delivered(taken, stored, 30_000);
     await server.restart();
+    if (!stays) await delivered(taken, stored, 30_000);
     await cluster.ready();
   }
   strictEqual(taken.gone(), 0);
