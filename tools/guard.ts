@@ -1,53 +1,95 @@
 // Ends what a test process started when that process is gone, however it ended.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
+import { appendFileSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 
 /**
- * Test runners leave without an `exit` event, and a killed process has none at all. So a shell reads what is to be
- * watched from a pipe; the pipe's end is the end of this process, and what is still on the list then goes too.
+ * Test runners leave without an `exit` event, and a killed process has none at all. So a shell waits for the end of a pipe,
+ * which is the end of this process, and then ends what is still on the list and removes the folders on it.
+ *
+ * The list is a file, which has a line as soon as it is written: what would go through the pipe may still be waiting in this
+ * process when that is killed. Once its folder has another name, nobody can write to it any more.
  */
 const SCRIPT = `
-pids=" "
+while read -r _; do :; done
+mv "$1" "$1-over" || exit
+pids=" " folder="$1-over"
+set --
 while read -r operation value; do
   case "$operation" in
     process) pids="$pids$value " ;;
     ended) pids="\${pids%% $value *} \${pids#* $value }" ;;
     folder) set -- "$@" "$value" ;;
   esac
-done
+done < "$folder/list"
 for pid in $pids; do kill -9 "$pid"; done
-[ $# -eq 0 ] || rm -rf -- "$@"
+rm -rf -- "$folder" "$@"
 `;
 
+/** Puts the process that runs it on the list, and makes it another one; where the list is closed, it ends. */
+const ANNOUNCE = `echo "process $$" >> "$0" && exec "$@"`;
+
+const isWindows = process.platform === "win32";
 let guard: ChildProcess | undefined;
+let list = "";
 
 function tell(operation: "process" | "ended" | "folder", value: string | number): void {
-  if (process.platform === "win32") return;
-  if (guard === undefined) {
-    guard = spawn("/bin/sh", ["-c", SCRIPT], {
-      stdio: ["pipe", "ignore", "ignore"],
-      detached: true, // so that Ctrl-C, which reaches the whole group, leaves it
-    });
-    guard.stdin?.on("error", () => {}); // it is gone, and with it the need to tell it
-    guard.unref();
-  }
-  guard.stdin?.write(`${operation} ${value}\n`);
+  if (isWindows) return;
+  begin();
+  appendFileSync(list, `${operation} ${value}\n`);
+}
+
+function begin(): void {
+  if (guard !== undefined) return;
+  const folder = mkdtempSync(join(tmpdir(), "guard-"));
+  list = join(folder, "list");
+  appendFileSync(list, "");
+  guard = spawn("/bin/sh", ["-c", SCRIPT, "guard", folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true, // so that Ctrl-C, which reaches the whole group, leaves it
+  });
+  guard.stdin?.on("error", () => {}); // it is gone, and what it watched is left alone
+  guard.unref();
 }
 
 const processes = new Set<number>();
-if (process.platform === "win32") {
+if (isWindows) {
   process.on("exit", () => processes.forEach((pid) => process.kill(pid, "SIGKILL")));
 }
 
-/** Puts a process under watch; what is returned takes it off. */
+/**
+ * Starts a process that is under watch before it begins, so that it is not left alone however soon this one is killed, and
+ * until it has ended.
+ */
+export function spawnWatched(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): ChildProcess {
+  if (!isWindows) begin();
+  const child = isWindows
+    ? spawn(command, args, options)
+    : spawn("/bin/sh", ["-c", ANNOUNCE, list, command, ...args], options);
+  const { pid } = child;
+  if (pid === undefined) return child;
+  processes.add(pid);
+  child.once("exit", () => forget(pid));
+  return child;
+}
+
+/** Puts a process under watch that runs already; what is returned takes it off. */
 export function watchProcess(pid: number): () => void {
   processes.add(pid);
   tell("process", pid);
-  return () => {
-    processes.delete(pid);
-    tell("ended", pid);
-  };
+  return () => forget(pid);
+}
+
+function forget(pid: number): void {
+  processes.delete(pid);
+  tell("ended", pid);
 }
 
 /** Puts a folder under watch, to be removed at the end if it still exists. */

@@ -39,10 +39,11 @@ const LOCK_STALE_MS = 180_000;
  * A nats-server: that of `suite` or `NATS_SERVER_SUITE` when one is named, else `NATS_SERVER_BIN`, else one on the
  * PATH, else one from the cache folder, else the newest that can be fetched into it. It says on stderr what it fetched.
  *
+ * @throws {RangeError} for a suite that is none.
  * @throws {Error} when there is none and none can be fetched; the message says what was tried.
  */
 export async function findNatsServer(suite?: Suite): Promise<NatsBinary> {
-  const wanted = suite ?? suiteFromEnvironment();
+  const wanted = suite === undefined ? suiteFromEnvironment() : assertSuite(suite, "suite");
   if (wanted === undefined) {
     const named = process.env["NATS_SERVER_BIN"];
     if (named) return await inspect(named);
@@ -54,10 +55,16 @@ export async function findNatsServer(suite?: Suite): Promise<NatsBinary> {
 
 function suiteFromEnvironment(): Suite | undefined {
   const value = process.env["NATS_SERVER_SUITE"];
-  if (!value) return undefined;
-  if (value in RELEASES) return value as Suite;
+  return value ? assertSuite(value, "NATS_SERVER_SUITE") : undefined;
+}
+
+/** A suite that somebody has written. @throws {RangeError} when it is none. */
+function assertSuite(value: string, where: string): Suite {
+  if (Object.hasOwn(RELEASES, value)) return value as Suite;
   throw new RangeError(
-    `NATS_SERVER_SUITE is "${value}", allowed are ${Object.keys(RELEASES).join(", ")}`,
+    `Cannot use ${JSON.stringify(value)} as ${where}: there are ${
+      Object.keys(RELEASES).join(", ")
+    }`,
   );
 }
 
@@ -221,10 +228,17 @@ function say(line: string): void {
   process.stderr.write(`nats-server: ${line}\n`);
 }
 
-if (import.meta.main) {
-  const suites = process.argv.slice(2) as Suite[];
+async function main(): Promise<void> {
+  const suites = process.argv.slice(2).map((suite) => assertSuite(suite, "a suite"));
   for (const suite of [undefined, ...suites]) {
     const { bin, version } = await findNatsServer(suite);
     console.log(`nats-server ${version} ${bin}`);
   }
+}
+
+if (import.meta.main) {
+  await main().catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
 }

@@ -1,12 +1,11 @@
 // The process of a nats-server: spawned, found ready, ended.
 
-import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { watchProcess } from "./guard.ts";
+import { spawnWatched } from "./guard.ts";
 
 /** How long a server may take to start. */
 export const READY_MS = 30_000;
@@ -22,15 +21,13 @@ export interface Running {
 /** Starts the process. The log goes to a file, so that nobody has to read a pipe for the server to go on. */
 export function spawnServer(bin: string, files: { conf: string; log: string }): Running {
   const log = openSync(files.log, "a");
-  const child = spawn(bin, ["-c", files.conf], { stdio: ["ignore", log, log] });
+  const child = spawnWatched(bin, ["-c", files.conf], { stdio: ["ignore", log, log] });
   closeSync(log);
-  const forget = child.pid === undefined ? () => {} : watchProcess(child.pid);
   const exited = new Promise<void>((resolve) => {
     child.once("error", () => resolve());
     child.once("exit", () => resolve());
   }).then(() => {
     running.over = true;
-    forget();
   });
   const running: Running = { pid: child.pid ?? 0, exited, over: false };
   child.unref();

@@ -1,17 +1,22 @@
-import { ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect as dial } from "node:net";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, connect as dial, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { connect } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
+import { clusterReady } from "../../tools/nats_cluster.ts";
 import { freePorts, startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 
 const TOOL = new URL("../../tools/nats_server.ts", import.meta.url);
+const GUARD = new URL("../../tools/guard.ts", import.meta.url);
+const BINARY = new URL("../../tools/nats_binary.ts", import.meta.url);
 
 function alive(pid: number): boolean {
   try {
@@ -178,6 +183,121 @@ test("servers and their stores are gone when the process that started them was k
   await until("its store is gone", () => !existsSync(storeDir));
   await rm(folder, { recursive: true });
 });
+
+test("a process is gone too where the one that started it is killed at once", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "orphan-"));
+  const [script, said] = [join(folder, "start.ts"), join(folder, "pids")];
+  await writeFile(
+    script,
+    `import { writeFileSync } from "node:fs";
+     import { spawnWatched } from ${JSON.stringify(GUARD.href)};
+     const pids = [1, 2, 3].map(() => spawnWatched("sleep", ["600"], { stdio: "ignore" }).pid);
+     writeFileSync(${JSON.stringify(said)}, pids.join(" "));
+     process.kill(process.pid, "SIGKILL");`,
+  );
+  const args = "Deno" in globalThis ? ["run", "-A", "-q", script] : [script];
+  const ended = await new Promise((resolve) =>
+    execFile(process.execPath, args, (error) => resolve(error?.signal))
+  );
+  strictEqual(ended, "SIGKILL");
+  const pids = (await readFile(said, "utf8")).split(" ").map(Number);
+  strictEqual(pids.length, 3);
+  await until("they are gone", () => !pids.some(alive));
+  await rm(folder, { recursive: true });
+});
+
+test("a process that has ended is watched no longer: another one may have its number", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "orphan-"));
+  const script = join(folder, "start.ts");
+  await writeFile(
+    script,
+    `import { spawn } from "node:child_process";
+     import { once } from "node:events";
+     import { spawnWatched, watchProcess } from ${JSON.stringify(GUARD.href)};
+     const start = () => spawn("sleep", ["600"], { stdio: "ignore", detached: true });
+     const [left, kept] = [start(), start()];
+     const forget = watchProcess(left.pid);
+     watchProcess(kept.pid);
+     await once(spawnWatched("true", [], { stdio: "ignore" }), "exit");
+     forget();
+     console.log(JSON.stringify([left.pid, kept.pid]));
+     process.exit();`,
+  );
+  const args = "Deno" in globalThis ? ["run", "-A", "-q", script] : [script];
+  const text = await new Promise<string>((resolve, reject) =>
+    execFile(process.execPath, args, (error, stdout) => error ? reject(error) : resolve(stdout))
+  );
+  const [left, kept] = JSON.parse(text) as [number, number];
+  await until("the one under watch is gone", () => !alive(kept));
+  strictEqual(alive(left), true);
+  process.kill(left, "SIGKILL");
+  await rm(folder, { recursive: true });
+});
+
+test("a suite that is none is refused by name, wherever it is written", async () => {
+  await rejects(startNatsServer({ suite: "toString" as "sid" }), {
+    name: "RangeError",
+    message: 'Cannot use "toString" as suite: there are bookworm, trixie, sid',
+  });
+  const program = (env: object, ...suites: readonly string[]) =>
+    new Promise<string>((resolve) => {
+      const args = "Deno" in globalThis ? ["run", "-A", "-q"] : [];
+      execFile(
+        process.execPath,
+        [...args, fileURLToPath(BINARY), ...suites],
+        { env: { ...process.env, ...env } },
+        (error, _, stderr) => resolve(`${error?.code}: ${stderr.trim()}`),
+      );
+    });
+  strictEqual(
+    await program({}, "sid", "woody"),
+    '1: Cannot use "woody" as a suite: there are bookworm, trixie, sid',
+  );
+  strictEqual(
+    await program({ NATS_SERVER_SUITE: "buzz" }),
+    '1: Cannot use "buzz" as NATS_SERVER_SUITE: there are bookworm, trixie, sid',
+  );
+});
+
+test("a cluster is ready when its leader lets a stream be made that all keep, and not before", async () => {
+  const asked: string[] = [];
+  const refused = { error: { code: 400, description: "no suitable peers for placement" } };
+  const broker = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.write('INFO {"server_id":"x"}\r\n');
+    socket.on("data", (data) => {
+      const [, verb, inbox] = /PUB \$JS\.API\.STREAM\.(\w+)\.\S+ (\S+) /.exec(String(data)) ?? [];
+      if (verb === undefined) return;
+      asked.push(verb);
+      const body = JSON.stringify(asked.length < 3 ? refused : { success: true });
+      // An answer may come in parts.
+      socket.write(`MSG ${inbox} 1 ${body.length}\r\n${body.slice(0, 5)}`);
+      setTimeout(() => socket.write(`${body.slice(5)}\r\n`), 20);
+    });
+  });
+  const monitor = createHttpServer((request, response) => {
+    const leader = { leader: "one", replicas: [{ current: true, offline: false }] };
+    const states: Record<string, object> = {
+      "/varz": { cluster: {} },
+      "/routez": { routes: [{}] },
+      "/jsz": { meta_cluster: leader },
+    };
+    response.end(JSON.stringify(states[request.url!]));
+  });
+  const [port, http] = await Promise.all([listen(broker), listen(monitor)]);
+  const servers = ["one", "two"].map((name) => ({ name, port, log: () => Promise.resolve("") }));
+  await clusterReady(servers, [http, http], true);
+  deepStrictEqual(asked, ["CREATE", "CREATE", "CREATE", "DELETE"]);
+  broker.close();
+  monitor.closeAllConnections();
+  monitor.close();
+});
+
+function listen(server: Server): Promise<number> {
+  return new Promise((resolve) =>
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port))
+  );
+}
 
 test("startNatsCluster() gives three servers on which a replicated stream can be made", async () => {
   await using cluster = await startNatsCluster();
