@@ -45,8 +45,12 @@ export class DiscoveryFeed {
   #isLive = false;
   /** Whether the watch was ended so that another one is opened. */
   #isAgain = false;
+  /** Ends the wait before the registry is watched again. */
+  #waiting: AbortController | undefined;
   #since = 0;
   #error: Error | undefined;
+  /** What was warned of last. */
+  #warned: string | undefined;
   #isClosed = false;
 
   /** It does nothing before somebody uses it. */
@@ -56,6 +60,7 @@ export class DiscoveryFeed {
     this.#registry = registry;
     runtime.transport.onStatus((status) => {
       if (status === "closed") this.close();
+      else if (status === "connected") this.#returned();
     });
   }
 
@@ -113,6 +118,7 @@ export class DiscoveryFeed {
     this.#isAgain = true;
     this.#isLive = false;
     void this.#watch?.stop();
+    this.#waiting?.abort();
   }
 
   /** Calls `listener` when nothing more comes: the bus is closed, or nobody uses it. What it returns ends that. */
@@ -162,6 +168,7 @@ export class DiscoveryFeed {
     const { random } = this.#runtime;
     for (let failures = 0; !over.aborted;) {
       let wait = AGAIN.initialDelayMs;
+      this.#isAgain = false;
       try {
         await this.#follow(over);
         failures = 0;
@@ -172,9 +179,13 @@ export class DiscoveryFeed {
       }
       if (over.aborted) return;
       this.#isLive = false;
-      if (this.#isAgain) this.#isAgain = false;
-      else await pause(this.#runtime, wait, over).catch(() => undefined);
+      if (!this.#isAgain) await this.#wait(wait);
     }
+  }
+
+  async #wait(ms: number): Promise<void> {
+    this.#waiting = new AbortController();
+    await pause(this.#runtime, ms, this.#waiting.signal).catch(() => undefined);
   }
 
   /** Follows one watch to its end. */
@@ -196,6 +207,12 @@ export class DiscoveryFeed {
     }
   }
 
+  /** Another server may be there, or the same one with other settings: what was said before counts no more. */
+  #returned(): void {
+    this.#error = undefined;
+    this.#waiting?.abort();
+  }
+
   #mustTell(): void {
     this.#since = this.#runtime.clock.monotonic();
     this.#telling = deferred<void>();
@@ -208,6 +225,7 @@ export class DiscoveryFeed {
     this.#isLive = true;
     this.#hasTold = true;
     this.#error = undefined;
+    this.#warned = undefined;
     this.#telling?.resolve();
     this.#telling = undefined;
   }
@@ -216,7 +234,8 @@ export class DiscoveryFeed {
     const { logger, transport } = this.#runtime;
     const error = cause instanceof Error ? cause : new Error(String(cause));
     // An outage is told by the bus already, and the same trouble once.
-    if (transport.status === "connected" && this.#error?.message !== error.message) {
+    if (transport.status === "connected" && this.#warned !== error.message) {
+      this.#warned = error.message;
       logger.warn("The registry cannot be watched: what is known of instances is out of date", {
         error,
       });
@@ -242,6 +261,7 @@ export class DiscoveryFeed {
   #stop(reason: Error): void {
     this.#run?.abort(reason);
     this.#run = undefined;
+    this.#waiting?.abort();
     void this.#watch?.stop();
     this.#watch = undefined;
     this.#telling?.reject(reason);

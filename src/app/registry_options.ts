@@ -2,7 +2,7 @@
 
 import { assertKeys, assertTimeout, show } from "../domain/check.ts";
 import { isRecord } from "../domain/envelope.ts";
-import { RESERVED_METADATA } from "../domain/instance.ts";
+import { isReadable, RESERVED_METADATA } from "../domain/instance.ts";
 import { jsonBytes, MAX_METADATA_BYTES } from "../domain/instance_fit.ts";
 
 /** How an instance is kept in the registry. */
@@ -30,6 +30,8 @@ const DEFAULT_TTL_MS = 15_000;
 const MIN_TTL_MS = 1_000;
 const MAX_TTL_MS = 86_400_000;
 const MIN_INTERVAL_MS = 100;
+/** How many levels deep in a record it stands. */
+const METADATA_DEPTH = 1;
 
 /**
  * The settings of the registry; undefined where it is off.
@@ -76,15 +78,22 @@ export function assertMetadata(metadata: unknown, where: string): void {
       throw new TypeError(`${cannot}: the key "${key}" is one that the registry writes itself`);
     }
   }
-  let bytes: number;
+  let bytes: number, isKept: boolean;
   try {
     bytes = jsonBytes(metadata);
+    const kept: unknown = JSON.parse(JSON.stringify(metadata));
+    isKept = isRecord(kept) && isReadable(kept, METADATA_DEPTH);
   } catch (cause) {
     throw new TypeError(`${cannot}: it must have a JSON form`, { cause });
   }
   if (bytes > MAX_METADATA_BYTES) {
     throw new RangeError(
       `${cannot}: it has ${bytes} bytes as JSON, and ${MAX_METADATA_BYTES} are allowed, for it is told with each heartbeat`,
+    );
+  }
+  if (!isKept) {
+    throw new TypeError(
+      `${cannot}: whoever reads the registry would pass it over, for it nests too deep, has a key "__proto__", or is no object as JSON`,
     );
   }
 }

@@ -54,11 +54,12 @@ export class Srv {
   }
 
   #answer({ subject, reply }: Message): void {
-    const { runtime: { logger, transport }, identity, endpoints } = this.#options;
+    const { runtime: { logger, transport: { messaging } }, identity, endpoints } = this.#options;
     const verb = srvVerb(subject);
     if (verb === undefined || reply === undefined || reply === "") return;
     try {
-      transport.messaging.publish(reply, srvAnswer(verb, identity, this.#started, endpoints()));
+      const { maxPayload } = messaging;
+      messaging.publish(reply, srvAnswer(verb, identity, this.#started, endpoints(), maxPayload));
     } catch (error) {
       // Whoever asked asks again.
       logger.debug(`${identity.name} could not answer ${subject}`, { error });

@@ -1,7 +1,7 @@
 // Instances of services, as the registry keeps them.
 
 import { isRecord } from "./envelope.ts";
-import { isServiceName, MAX_ID } from "./subject.ts";
+import { isInstanceId, isServiceName, MAX_ID } from "./subject.ts";
 
 /** How an instance is: it serves, it stands by for the one that does, or it is there and cannot serve. */
 export type InstanceStatus = "ACTIVE" | "STANDBY" | "UNHEALTHY";
@@ -141,7 +141,7 @@ export function runOf(value: unknown): unknown {
  * anybody may have written there. It never throws.
  */
 export function readInstance(value: unknown, key: string): ServiceInstance | undefined {
-  if (!isRecord(value) || sizeOf(value, 0) > MAX_SIZE) return undefined;
+  if (!isRecord(value) || !isReadable(value)) return undefined;
   const { serviceName: service, instanceId, version, status } = value;
   const { stickyActiveGroup: group = null, metadata = {} } = value;
   const lastHeartbeat = timeOf(value.lastHeartbeat);
@@ -153,6 +153,8 @@ export function readInstance(value: unknown, key: string): ServiceInstance | und
   if (!isRecord(metadata)) return undefined;
   const { start_time, aegis, ...rest } = metadata;
   const ours = isRecord(aegis) ? aegis : undefined;
+  // Calls of one alone go to a subject that has its name, where none of those it can have means more than itself.
+  if (ours !== undefined && !isInstanceId(instanceId)) return undefined;
   // The original takes names as they are.
   const isKey = key === instanceKey(service, instanceId) ||
     ours === undefined && key === `${PREFIX}${service}__${instanceId}`;
@@ -214,6 +216,11 @@ function loadOf(value: unknown): InstanceLoad | undefined {
 
 function isAmount(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value < Infinity;
+}
+
+/** Whether readers of a record take a value that stands `depth` levels deep in it. */
+export function isReadable(value: unknown, depth: number = 0): boolean {
+  return sizeOf(value, depth) <= MAX_SIZE;
 }
 
 /** How much a value holds, in characters and values; `Infinity` where no honest instance writes it. */

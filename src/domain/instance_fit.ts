@@ -1,6 +1,6 @@
 // The size of an instance's record: what it can do without is left out until it fits.
 
-import type { ServedBy } from "./instance.ts";
+import { isReadable, type ServedBy } from "./instance.ts";
 
 /** How large the record of an instance may be, in bytes. It is written anew with each heartbeat. */
 export const MAX_RECORD_BYTES = 65_536;
@@ -8,6 +8,8 @@ export const MAX_RECORD_BYTES = 65_536;
 export const MAX_METADATA_BYTES = 32_768;
 /** What the rest of a record takes at most: names, times and load. */
 const REST_BYTES = 2_048;
+/** How many levels deep in a record what is served stands: in its `metadata.aegis`. */
+const SERVED_DEPTH = 2;
 
 /** What an instance serves. */
 export interface Served {
@@ -25,8 +27,8 @@ export function jsonBytes(value: unknown): number {
 }
 
 /**
- * Of what is served, as much as fits in a record beside `metadata`: without schemas where those are too much, then without
- * descriptions, then none of it.
+ * Of what is served, as much as fits in a record beside `metadata`: without schemas where those are too much, or too deep for
+ * readers, then without descriptions, then none of it.
  */
 export function fitServed(served: Served, metadata: Readonly<Record<string, unknown>>): Served {
   const room = MAX_RECORD_BYTES - REST_BYTES - jsonBytes(metadata);
@@ -42,7 +44,7 @@ export function fitServed(served: Served, metadata: Readonly<Record<string, unkn
       events: events.map(step),
       commands: commands.map(step),
     };
-    if (jsonBytes(fitting) <= room) return fitting;
+    if (jsonBytes(fitting) <= room && isReadable(fitting, SERVED_DEPTH)) return fitting;
   }
   return { methods: [], events: [], commands: [] };
 }

@@ -68,18 +68,19 @@ export function srvIdentity(
   };
 }
 
-/** The answer to a verb, as JSON. `started` is ISO 8601. */
+/** The answer to a verb, as JSON. `started` is ISO 8601; `maxBytes` is how much a message may hold. */
 export function srvAnswer(
   verb: SrvVerb,
   identity: SrvIdentity,
   started: string,
   endpoints: readonly SrvEndpoint[],
+  maxBytes: number = Infinity,
 ): string {
   switch (verb) {
     case "PING":
       return answer("ping", identity, {});
     case "INFO":
-      return infoAnswer(identity, endpoints);
+      return infoAnswer(identity, endpoints, Math.min(MAX_BYTES, maxBytes));
     case "STATS":
       return answer("stats", identity, {
         started,
@@ -91,7 +92,11 @@ export function srvAnswer(
   }
 }
 
-function infoAnswer(identity: SrvIdentity, endpoints: readonly SrvEndpoint[]): string {
+function infoAnswer(
+  identity: SrvIdentity,
+  endpoints: readonly SrvEndpoint[],
+  maxBytes: number,
+): string {
   const info = (metadataOf: (method: ServedBy) => Record<string, string>): string =>
     answer("info", identity, {
       description: "",
@@ -105,7 +110,7 @@ function infoAnswer(identity: SrvIdentity, endpoints: readonly SrvEndpoint[]): s
     ...(input === undefined ? {} : { params: JSON.stringify(input) }),
     ...(output === undefined ? {} : { result: JSON.stringify(output) }),
   }));
-  return whole.length <= MAX_BYTES ? whole : info(() => ({}));
+  return new TextEncoder().encode(whole).length <= maxBytes ? whole : info(() => ({}));
 }
 
 function answer(kind: string, identity: SrvIdentity, more: object): string {

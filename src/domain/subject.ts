@@ -129,9 +129,14 @@ export function isServiceName(name: unknown): name is string {
   return isName(name) && !RESERVED.includes(name);
 }
 
+/** Whether a value can be the id of an instance. */
+export function isInstanceId(id: unknown): id is string {
+  return typeof id === "string" && TOKEN.test(id);
+}
+
 /** Checks the id of an instance. @throws {TypeError} when it is none. */
 export function assertInstanceId(id: unknown): asserts id is string {
-  if (typeof id !== "string" || !TOKEN.test(id)) {
+  if (!isInstanceId(id)) {
     throw new TypeError(
       `Cannot use ${
         show(id)

@@ -182,6 +182,43 @@ test("again() opens a new watch, lookups wait for it, and many at once make one"
   deepStrictEqual([registry.opened, registry.watches.length, stage.names()], [2, 1, ["one"]]);
 });
 
+test("when the bus comes back, the registry is watched again at once, whatever was said before", async () => {
+  const stage = new Stage();
+  const { directory: { feed }, registry } = stage;
+  registry.beat("one");
+  registry.refusal = new AegisError("JETSTREAM_DISABLED", "The server has no JetStream");
+  feed.use();
+  await errorOf(feed.ready(1_000)!);
+  for (let outages = 0; outages < 3; outages++) {
+    if (outages === 2) registry.refusal = undefined;
+    await settle();
+    stage.status = "reconnecting";
+    stage.status = "connected";
+    if (outages === 2) await feed.ready(1_000);
+    else ok(AegisError.is(await errorOf(feed.ready(1_000)!), "JETSTREAM_DISABLED"));
+  }
+  await settle();
+  deepStrictEqual([stage.names(), stage.warnings.length, stage.clock.pending], [["one"], 1, 0]);
+});
+
+test("again() cuts the wait for another watch short, once for each that is asked for", async () => {
+  const stage = new Stage();
+  const { directory: { feed }, registry } = stage;
+  registry.beat("one");
+  await stage.known();
+  registry.refusal = new UnavailableError("The server elects a leader");
+  registry.fail(new AegisError("STREAM_NOT_FOUND", "The bucket has gone"));
+  await settle();
+  strictEqual(registry.opened, 1);
+  feed.again();
+  await settle();
+  strictEqual(registry.opened, 2, "and then it waits again");
+  registry.refusal = undefined;
+  stage.clock.advance(10_000);
+  await feed.ready(1_000);
+  deepStrictEqual([registry.opened, registry.watches.length, stage.names()], [3, 1, ["one"]]);
+});
+
 test("when the bus is closed lookups and waits end, and watches with them", async () => {
   const stage = new Stage();
   const { directory: { feed }, registry } = stage;

@@ -51,6 +51,8 @@ test("what cannot be is refused, and says why", () => {
 test("metadata is what the registry can keep", () => {
   assertMetadata({ zone: "a", list: [1, null] }, "");
   assertMetadata({ text: "x".repeat(32_000) }, "");
+  const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}{}${"}".repeat(levels)}`);
+  assertMetadata(nested(63), "");
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
   const wrong: readonly [unknown, RegExp][] = [
@@ -58,6 +60,10 @@ test("metadata is what the registry can keep", () => {
     [{ aegis: {} }, /"aegis"/],
     [cycle, /must have a JSON form/],
     [{ n: 1n }, /must have a JSON form/],
+    [nested(64), /pass it over/],
+    [JSON.parse('{"a":{"__proto__":1}}'), /pass it over/],
+    [{ toJSON: () => [] }, /pass it over/],
+    [{ toJSON: () => undefined }, /must have a JSON form/],
     [{ text: "é".repeat(20_000) }, /has 40011 bytes as JSON, and 32768 are allowed/],
     [[], /must be an object/],
     [null, /must be an object/],

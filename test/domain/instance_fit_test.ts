@@ -1,6 +1,6 @@
 // The size of a record: what is left out, and in which order.
 
-import { deepStrictEqual, ok, throws } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
 import { instanceKey, instanceValue, readInstance } from "../../src/domain/instance.ts";
 import {
@@ -63,6 +63,32 @@ test("the largest record that can be stays below its bound, and is read", () => 
     const key = instanceKey(about.service, about.instanceId);
     deepStrictEqual(readInstance(JSON.parse(JSON.stringify(value)), key)?.metadata, metadata);
   }
+});
+
+test("schemas too deep for readers of the record are left out", () => {
+  const nested = (levels: number) =>
+    JSON.parse(`${'{"properties":'.repeat(levels)}{}${"}".repeat(levels)}`);
+  const about = {
+    service: "orders",
+    instanceId: "o-1",
+    version: "1.0.0",
+    status: "ACTIVE" as const,
+    group: undefined,
+    load: undefined,
+    metadata: {},
+  };
+  const time = "2026-01-02T03:04:05.678Z";
+  let whole = 0, bare = 0;
+  for (let levels = 50; levels <= 70; levels++) {
+    const methods = [{ name: "create", description: "Creates one", input: nested(levels) }];
+    const served = fitServed({ methods, events: [], commands: [] }, {});
+    const value = instanceValue({ ...about, ...served }, time, time);
+    const read = readInstance(JSON.parse(JSON.stringify(value)), instanceKey("orders", "o-1"));
+    strictEqual(read?.methods[0]?.description, "Creates one", `${levels} levels`);
+    if (read?.methods[0]?.input === undefined) bare++;
+    else whole++;
+  }
+  ok(whole > 5 && bare > 5, `${whole} with their schema, ${bare} without`);
 });
 
 test("what has no JSON form has no size", () => {

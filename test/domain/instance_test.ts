@@ -125,6 +125,13 @@ test("a record under a key of another instance is none", () => {
   strictEqual(readInstance(value, "service-instances__a__b__c"), undefined);
 });
 
+test("a record that says it is ours has a name that calls can be sent to, and to nobody else", () => {
+  for (const instanceId of ["~", "*", ">", "a.b", "a.>", "a/b", "$SYS"]) {
+    const value = written({ ...described, instanceId });
+    strictEqual(readInstance(value, instanceKey("orders", instanceId)), undefined, instanceId);
+  }
+});
+
 test("what is no record gives nothing", () => {
   const deep = JSON.parse(`${'{"a":'.repeat(100)}1${"}".repeat(100)}`);
   const wrong: Record<string, unknown>[] = [

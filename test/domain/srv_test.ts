@@ -74,6 +74,16 @@ test("INFO leaves out schemas that do not fit", () => {
   deepStrictEqual(answer("INFO", large).endpoints[0].metadata, {});
 });
 
+test("INFO counts bytes, and knows how large a message may be", () => {
+  const wide = endpoint({ input: { description: "é".repeat(70_000) } });
+  deepStrictEqual(answer("INFO", wide).endpoints[0].metadata, {});
+  const small = endpoint({ input: { description: "x".repeat(2_000) } });
+  const within = (bytes: number) =>
+    JSON.parse(srvAnswer("INFO", identity, STARTED, [small], bytes)).endpoints[0].metadata;
+  deepStrictEqual(within(1_024), {});
+  ok(within(4_096).params.length > 2_000);
+});
+
 test("STATS says how it was used, in whole nanoseconds", () => {
   const stats = new CallStats();
   stats.succeeded(1.5);
