@@ -135,6 +135,7 @@ class RegistryDiscovery implements Discovery {
     const directory = this.#use();
     const { onlyHealthy = false, version, timeoutMs = LOOKUP_MS, signal } = options;
     if (version !== undefined) this.#checkRange(version);
+    signal?.throwIfAborted();
     const reading = directory.feed.ready(timeoutMs, signal);
     if (reading !== undefined) await reading;
     const seen = directory.view.of(service)?.list({ onlyHealthy, version }) ?? [];
@@ -148,6 +149,7 @@ class RegistryDiscovery implements Discovery {
     const { onlyHealthy = true, version, timeoutMs = LOOKUP_MS, signal } = options;
     const { strategy = "round_robin", key = "" } = options;
     if (version !== undefined) this.#checkRange(version);
+    signal?.throwIfAborted();
     const reading = directory.feed.ready(timeoutMs, signal);
     if (reading !== undefined) await reading;
     const choices = directory.view.of(service)?.choices({ onlyHealthy, version });

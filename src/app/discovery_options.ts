@@ -15,7 +15,7 @@ export interface DiscoverOptions {
   readonly version?: string;
   /** How long the first lookup on a bus may wait for the registry, in milliseconds; later ones do not wait. @default {5000} */
   readonly timeoutMs?: number;
-  /** Ends the waiting with the signal's reason. */
+  /** Ends the lookup with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 

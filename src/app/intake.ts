@@ -76,6 +76,8 @@ export class Intake {
         })
       ),
       messaging.subscribe(rpcInstanceSubject(service, "*", this.#instanceId), {
+        // Two processes may have been given one name: a call runs once all the same.
+        queue,
         onMessage: (message) => {
           const name = message.subject.split(".")[2] ?? "";
           const method = methods.get(name);

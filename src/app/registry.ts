@@ -80,6 +80,8 @@ export class Registry {
   #failures = 0;
   #notBefore = -Infinity;
   #error: Error | undefined;
+  /** What its record suffers from, as far as that was told. */
+  #told: Error | undefined;
   #load: InstanceLoad = { inFlight: 0, eventLoopDelayMs: 0 };
   #dueAt = 0;
   #timer: Timer | undefined;
@@ -142,11 +144,14 @@ export class Registry {
     const { runtime, settings } = this.#parts;
     const age = runtime.clock.monotonic() - this.#writtenAt;
     const hasExpired = age > settings.ttlMs && age < Infinity;
-    const error = this.#error ?? (this.#isOpen && hasExpired
-      ? new UnavailableError(
-        `The record ${this.#record.key} was not written for ${Math.round(age)} ms, and has expired`,
-      )
-      : undefined);
+    const error = this.#error ?? this.#record.trouble ??
+      (this.#isOpen && hasExpired
+        ? new UnavailableError(
+          `The record ${this.#record.key} was not written for ${
+            Math.round(age)
+          } ms, and has expired`,
+        )
+        : undefined);
     return { ok: this.#isOpen && age <= settings.ttlMs && error === undefined, error };
   }
 
@@ -241,10 +246,9 @@ export class Registry {
     const status: InstanceStatus = isReady() ? this.#status : "UNHEALTHY";
     const instance = { ...about, status, group: this.#group, load: this.#load };
     const began = clock.monotonic();
-    await this.#record.put(
-      instanceValue(instance, clock.timestamp(), this.#startTime, this.#run),
-      writeMs,
-    );
+    if (began - this.#writtenAt > this.#parts.settings.ttlMs) this.#record.expired();
+    const value = instanceValue(instance, clock.timestamp(), this.#startTime, this.#run);
+    await this.#record.put(value, this.#run, writeMs);
     this.#writtenAt = began;
   }
 
@@ -253,6 +257,14 @@ export class Registry {
     if (this.#error !== undefined) logger.info(`${service} is in the registry again`, { instance });
     this.#error = undefined;
     this.#failures = 0;
+    const { trouble } = this.#record;
+    if (trouble !== undefined && this.#told === undefined) {
+      logger.warn(`${service} is not in the registry as it should be`, {
+        instance,
+        error: trouble,
+      });
+    }
+    this.#told = trouble;
   }
 
   #failed(cause: unknown): void {

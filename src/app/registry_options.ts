@@ -11,7 +11,7 @@ export interface RegistryOptions {
    * How long its record outlives its last heartbeat, in milliseconds, from 1,000 to a day: so long others take an instance
    * for one that is there after its process was killed or lost the network.
    *
-   * @default {15000, or three times `heartbeatIntervalMs`}
+   * @default {15000, or three times `heartbeatIntervalMs`, and 1000 at least}
    */
   readonly ttlMs?: number;
   /**
@@ -49,23 +49,29 @@ export function registrySettings(options: unknown, where: string): RegistrySetti
   }
   const given: RegistryOptions = options ?? {};
   assertKeys(given, ["ttlMs", "heartbeatIntervalMs"], `of the registry ${where}`);
-  const { heartbeatIntervalMs: interval } = given;
-  const ttlMs = given.ttlMs ?? (interval === undefined ? DEFAULT_TTL_MS : interval * 3);
+  const { ttlMs: ttl, heartbeatIntervalMs: interval } = given;
+  if (ttl !== undefined) {
+    assertTimeout(ttl, `"registry.ttlMs" ${where}`);
+    if (ttl < MIN_TTL_MS || ttl > MAX_TTL_MS) {
+      throw new RangeError(
+        `Cannot use ${ttl} as "registry.ttlMs" ${where}: it must be from ${MIN_TTL_MS} to ${MAX_TTL_MS} milliseconds`,
+      );
+    }
+  }
+  if (interval !== undefined) {
+    assertTimeout(interval, `"registry.heartbeatIntervalMs" ${where}`);
+    const most = ttl === undefined ? MAX_TTL_MS / 3 : ttl / 2;
+    if (interval < MIN_INTERVAL_MS || interval > most) {
+      throw new RangeError(
+        `Cannot use ${interval} as "registry.heartbeatIntervalMs" ${where}: it must be from ${MIN_INTERVAL_MS} to ${most} milliseconds${
+          ttl === undefined ? "" : ', half of "registry.ttlMs"'
+        }`,
+      );
+    }
+  }
+  const ttlMs = ttl ??
+    (interval === undefined ? DEFAULT_TTL_MS : Math.max(MIN_TTL_MS, interval * 3));
   const heartbeatIntervalMs = interval ?? ttlMs / 3;
-  assertTimeout(heartbeatIntervalMs, `"registry.heartbeatIntervalMs" ${where}`);
-  assertTimeout(ttlMs, `"registry.ttlMs" ${where}`);
-  if (ttlMs < MIN_TTL_MS || ttlMs > MAX_TTL_MS) {
-    throw new RangeError(
-      `Cannot use ${ttlMs} as "registry.ttlMs" ${where}: it must be from ${MIN_TTL_MS} to ${MAX_TTL_MS} milliseconds`,
-    );
-  }
-  if (heartbeatIntervalMs < MIN_INTERVAL_MS || heartbeatIntervalMs > ttlMs / 2) {
-    throw new RangeError(
-      `Cannot use ${heartbeatIntervalMs} as "registry.heartbeatIntervalMs" ${where}: it must be from ${MIN_INTERVAL_MS} to ${
-        ttlMs / 2
-      } milliseconds, half of "registry.ttlMs"`,
-    );
-  }
   return { ttlMs: Math.ceil(ttlMs), heartbeatIntervalMs };
 }
 

@@ -14,7 +14,16 @@ export interface RecordParts {
   readonly open: () => Promise<Kv>;
 }
 
-/** How long removing the record may take, in milliseconds. */
+/**
+ * What had become of a record when it was to be written again: it was as it had been left, it had gone, or another process
+ * that has the same name had written it.
+ */
+type Fate = "kept" | "gone" | "taken";
+
+/** So many times in a row that it has gone, or somebody else has written it, are no chance. */
+const NO_CHANCE = 3;
+
+/** How long removing the record may take, or looking whose it is, in milliseconds. */
 const REMOVE_MS = 2_000;
 /** What passes by itself. */
 const PASSING: readonly string[] = ["SERVICE_UNAVAILABLE", "TIMEOUT", "CLOSED"];
@@ -30,6 +39,9 @@ export class RegistryRecord {
   #kv: Kv | undefined;
   /** The revision that was written last; undefined where it is not known. */
   #revision: number | undefined;
+  #fate: Fate = "kept";
+  #times = 0;
+  #trouble: ConflictError | undefined;
 
   /** Nothing is opened before it is written. */
   constructor(parts: RecordParts) {
@@ -41,22 +53,33 @@ export class RegistryRecord {
     return this.#parts.key;
   }
 
-  /** Writes it within `timeoutMs`; where the bucket has gone, into a new one. */
-  async put(value: unknown, timeoutMs: number): Promise<void> {
+  /** What keeps happening to it, so that others do not find it, or find another process. */
+  get trouble(): ConflictError | undefined {
+    return this.#trouble;
+  }
+
+  /** It is not there any more: its time has come to an end. */
+  expired(): void {
+    this.#revision = undefined;
+  }
+
+  /** Writes it within `timeoutMs`, for one run of the instance; where the bucket has gone, into a new one. */
+  async put(value: unknown, run: string, timeoutMs: number): Promise<void> {
     try {
-      await this.#put(value, timeoutMs);
+      await this.#put(value, run, timeoutMs);
     } catch (error) {
       // What is opened anew has what there is by then.
       if (isLasting(error)) this.#kv = undefined;
       if (!AegisError.is(error, "STREAM_NOT_FOUND")) throw error;
-      await this.#put(value, timeoutMs);
+      await this.#put(value, run, timeoutMs);
     }
   }
 
   /** Removes it if it is still that of this run: another one with its name may have begun since. */
   async remove(run: string): Promise<void> {
     const kv = this.#kv;
-    if (kv === undefined) return;
+    // One that has this name too would be gone until its next heartbeat.
+    if (kv === undefined || this.#fate === "taken") return;
     const revision = this.#revision ?? await this.#ownRevision(kv, run);
     if (revision === undefined) return;
     try {
@@ -69,11 +92,46 @@ export class RegistryRecord {
     }
   }
 
-  async #put(value: unknown, timeoutMs: number): Promise<void> {
+  async #put(value: unknown, run: string, timeoutMs: number): Promise<void> {
     const { key, ttlMs, open } = this.#parts;
     const kv = this.#kv ??= await open();
+    const revision = this.#revision;
     this.#revision = undefined;
+    if (revision !== undefined) {
+      try {
+        this.#revision = await kv.put(key, value, { ttlMs, timeoutMs, revision });
+        return this.#met("kept");
+      } catch (error) {
+        if (!ConflictError.is(error)) throw error;
+        this.#met(await this.#look(kv, run));
+      }
+    }
     this.#revision = await kv.put(key, value, { ttlMs, timeoutMs });
+  }
+
+  #met(fate: Fate): void {
+    this.#times = fate === this.#fate ? this.#times + 1 : 1;
+    this.#fate = fate;
+    if (fate === "kept") this.#trouble = undefined;
+    else if (this.#times === NO_CHANCE) {
+      this.#trouble = new ConflictError(
+        fate === "taken"
+          ? `Another process has the same name: ${this.key}, and each call of the instance alone, is now for one, now for the other; give each an instanceId of its own, or none`
+          : `${this.key} does not last from one heartbeat to the next, and nobody finds it in between; are keys of the bucket kept for a shorter time?`,
+      );
+    }
+  }
+
+  /** What has become of it. */
+  async #look(kv: Kv, run: string): Promise<Fate> {
+    try {
+      const entry = await kv.get(this.key, { timeoutMs: REMOVE_MS });
+      if (entry === undefined) return "gone";
+      return [run, undefined].includes(runOf(entry.value) as string) ? "kept" : "taken";
+    } catch {
+      // It is written all the same, which says whether the bucket is there.
+      return "kept";
+    }
   }
 
   async #ownRevision(kv: Kv, run: string): Promise<number | undefined> {

@@ -92,3 +92,12 @@ on("memory", "a watch whose signal has aborted already ends at once", async ({ c
   const watch = discovery.watch("shop", { signal: AbortSignal.abort() });
   strictEqual((await watch.next()).done, true);
 });
+
+on("memory", "a lookup whose signal has aborted already gives nothing", async (buses) => {
+  await buses.serve("shop", []);
+  await using discovery = createDiscovery({ bus: buses.client });
+  strictEqual((await discovery.discover("shop")).length, 1);
+  const signal = AbortSignal.abort(new Error("not needed"));
+  await rejects(discovery.discover("shop", { signal }), /not needed/);
+  await rejects(discovery.select("shop", { signal }), /not needed/);
+});

@@ -16,6 +16,10 @@ test("what is not given fits what is", () => {
     ttlMs: 1_500,
     heartbeatIntervalMs: 500,
   });
+  deepStrictEqual(settings({ heartbeatIntervalMs: 150 }), {
+    ttlMs: 1_000,
+    heartbeatIntervalMs: 150,
+  });
   deepStrictEqual(settings({ ttlMs: 1_000, heartbeatIntervalMs: 500 }), {
     ttlMs: 1_000,
     heartbeatIntervalMs: 500,
@@ -31,7 +35,9 @@ test("what cannot be is refused, and says why", () => {
     [{ ttlMs: 15_000, heartbeatIntervalMs: 99 }, /"registry.heartbeatIntervalMs"/],
     [{ heartbeatIntervalMs: 0 }, /"registry.heartbeatIntervalMs"/],
     [{ heartbeatIntervalMs: -1 }, /over 0/],
-    [{ ttlMs: NaN }, /over 0/],
+    [{ heartbeatIntervalMs: 50 }, /^Cannot use 50 as "registry.heart.*from 100 to 28800000 mil/],
+    [{ heartbeatIntervalMs: 1e9 }, /^Cannot use 1000000000 as "registry.heartbeatIntervalMs"/],
+    [{ ttlMs: NaN }, /^Cannot use NaN as "registry.ttlMs".*over 0/],
     [{ ttlMs: Infinity }, /finite/],
     [{ ttlMs: "1s" }, /number of milliseconds/],
     [{ ttl: 1_000 }, /"ttl".*there are ttlMs, heartbeatIntervalMs/],

@@ -1,10 +1,11 @@
 // A service in the registry: there when start() resolves, with what it serves, and gone when stop() begins.
 
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import * as z from "zod";
 import {
   type Bus,
   command,
+  ConflictError,
   createClient,
   createService,
   type HealthReport,
@@ -18,7 +19,7 @@ import {
   REGISTRY_BUCKET,
   type ServiceInstance,
 } from "../../src/domain/instance.ts";
-import { bothStreams, type Buses, errorOf } from "./buses.ts";
+import { arrived, bothStreams, type Buses, errorOf, until } from "./buses.ts";
 
 const create = rpc("create", {
   description: "Creates an order",
@@ -75,6 +76,43 @@ bothStreams("start() resolves when the record is there, with all that it serves"
   deepStrictEqual((events[0]?.input as { required: unknown }).required, ["amount"]);
   deepStrictEqual((commands[0]?.input as { required: unknown }).required, ["month"]);
 });
+
+bothStreams(
+  "two processes that give one instance name are told, until one of them is gone",
+  async (buses) => {
+    const options = {
+      instanceId: "orders-1",
+      registry: { ttlMs: 1_500, heartbeatIntervalMs: 150 },
+    };
+    let runs = 0;
+    const count = rpc("count", () => ++runs);
+    const one = await buses.serve("orders", [count], options);
+    const { call } = createClient({ bus: buses.client });
+    const registryOf = async () =>
+      (await call<HealthReport>("orders", "health")).problems.find(({ part }) =>
+        part === "registry"
+      );
+    strictEqual(await registryOf(), undefined);
+    const other = await buses.serve("orders", [count], options);
+    for (let calls = 0; calls < 10; calls++) {
+      await call("orders", "count", {}, { instance: "orders-1" });
+    }
+    await arrived(buses);
+    strictEqual(runs, 10, "each call of the instance runs once");
+    await until(async () => {
+      const health = await Promise.all([one.health(), other.health()]);
+      return health.every(({ ok, registry }) =>
+        ok && registry?.ok === false && ConflictError.is(registry.error)
+      );
+    });
+    match((await registryOf())!.message, /Another process has the same name/);
+    await one.stop();
+    deepStrictEqual(await ids(buses.client), ["orders-1"]);
+    await until(async () => (await other.health()).registry?.ok === true);
+    await other.stop();
+    deepStrictEqual(await ids(buses.client), []);
+  },
+);
 
 bothStreams("it is gone before onStop runs, and there before onStarted does", async (buses) => {
   const seen: string[][] = [];

@@ -20,8 +20,10 @@ export class FakeBucket implements Pick<Kv, "get" | "put" | "purge"> {
   /** When each put came, and which key it was of. */
   readonly puts: { readonly at: number; readonly key: string; readonly options: KvPutOptions }[] =
     [];
+  /** How long it keeps a value at most, in milliseconds. */
+  longestMs: number = Infinity;
   /** What becomes of puts; they are stored by default. */
-  onPut: (store: () => number) => Promise<number> = (store) => Promise.resolve(store());
+  onPut: (store: () => number) => Promise<number> = async (store) => await store();
 
   constructor(clock: ManualClock) {
     this.#clock = clock;
@@ -31,9 +33,14 @@ export class FakeBucket implements Pick<Kv, "get" | "put" | "purge"> {
     const now = this.#clock.now();
     this.puts.push({ at: this.#clock.monotonic(), key, options });
     return this.onPut(() => {
+      const there = this.#entries.get(key);
+      const is = there !== undefined && there.expiresAt > now ? there.revision : 0;
+      if (options.revision !== undefined && options.revision !== is) {
+        throw new ConflictError(`${key} has another revision`);
+      }
       const revision = ++this.#revision;
       const kept = JSON.parse(JSON.stringify(value));
-      const expiresAt = this.#clock.now() + (options.ttlMs ?? Infinity);
+      const expiresAt = this.#clock.now() + Math.min(options.ttlMs ?? Infinity, this.longestMs);
       this.#entries.set(key, { key, value: kept, revision, createdAt: now, expiresAt });
       return revision;
     });
