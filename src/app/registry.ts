@@ -268,20 +268,23 @@ export class Registry {
   }
 
   #failed(cause: unknown): void {
-    const { runtime: { clock, logger, transport }, service, instanceId } = this.#parts;
+    const { runtime: { clock, logger, transport }, service, instanceId, settings } = this.#parts;
     const error = cause instanceof Error ? cause : new Error(String(cause));
     // An outage is told by the bus already.
     if (transport.status !== "connected") return;
     const lasts = isLasting(error);
-    if (this.#error === undefined && this.#isOpen) {
-      // Where the server has said no, its words say all; otherwise somebody may want to know from where.
-      logger.warn(
-        `${service} serves, but is not in the registry, so nobody discovers it; with JetStream, and permission for the bucket, it will be, and registry: false goes without`,
-        { instance: instanceId, ...(lasts ? { reason: error.message } : { error }) },
-      );
-    }
-    this.#error = error;
     this.#failures++;
+    // What passes by itself does no harm before the record has expired that is there.
+    if (lasts || clock.monotonic() - this.#writtenAt > settings.ttlMs) {
+      if (this.#error === undefined && this.#isOpen) {
+        // Where the server has said no, its words say all; otherwise somebody may want to know from where.
+        logger.warn(
+          `${service} serves, but is not in the registry, so nobody discovers it; with JetStream, and permission for the bucket, it will be, and registry: false goes without`,
+          { instance: instanceId, ...(lasts ? { reason: error.message } : { error }) },
+        );
+      }
+      this.#error = error;
+    }
     if (lasts) this.#notBefore = clock.monotonic() + REFUSED_MS;
     else if (this.#failures === 1) this.#soon(this.#interval / SOON);
   }
