@@ -30,6 +30,16 @@ export interface Watcher {
   ended(error: AegisError): void;
 }
 
+/** Where a feed is. */
+export interface FeedPlace {
+  /** The sequence of the last message that it has heard. */
+  readonly heard: number;
+  /** The sequence up to which it has heard all that is there. */
+  readonly last: number;
+  /** When the stream was made that it follows; undefined before it does. */
+  readonly createdAt: number | undefined;
+}
+
 /** How a feed is doing. */
 export interface FeedHealth {
   /** The bucket. */

@@ -6,7 +6,9 @@ import type { Timer } from "../ports/clock.ts";
 import type { Follow, StoredMessage, StreamState } from "../ports/stream.ts";
 import type { KvBucket } from "./kv_bucket.ts";
 import { KvEnds } from "./kv_ends.ts";
-import { type FeedEvent, type FeedHealth, put, removal, type Watcher } from "./kv_event.ts";
+import { type FeedEvent, type FeedPlace, put, removal, type Watcher } from "./kv_event.ts";
+import type { KnownKeys } from "./kv_known.ts";
+import { KvLooks } from "./kv_looks.ts";
 
 /** The waits before it follows again. */
 const AGAIN: ResolvedRetryPolicy = resolveRetry({
@@ -16,89 +18,122 @@ const AGAIN: ResolvedRetryPolicy = resolveRetry({
 });
 /** How long it waits while the bus is away, which says when it is back, in milliseconds. */
 const AWAY_MS = 5_000;
-/** How often it is looked whether the stream is still the same, in milliseconds, and how much that is spread. */
-const LOOK_MS = 10_000;
-const LOOK_SPREAD_MS = 5_000;
-
 /**
  * What a feed does now: nothing; it begins to follow; what was there comes; all that was there has come; or it was lost and
  * waits.
  */
 type Phase = "idle" | "beginning" | "catching up" | "live" | "waiting";
 
+/** What is told of a feed to whoever keeps it. */
+export interface FeedKeeper {
+  /** The last watch has gone: it follows no longer. */
+  readonly onIdle: (feed: KvFeed) => void;
+  /** It is live, and something has changed in what it knows. */
+  readonly onStep: () => void;
+}
+
 /** Follows the keys of a bucket that one filter lets through. */
 export class KvFeed {
   readonly #bucket: KvBucket;
   readonly #filter: string;
-  readonly #onIdle: () => void;
+  readonly #keeper: FeedKeeper;
   readonly #watchers = new Set<Watcher>();
-  /** Those of them that have not heard yet of all that was there as they came. */
+  /** Those of them that do not hear yet of every change. */
   readonly #joining = new Set<Watcher>();
-  /** Those for which it is followed anew as soon as it has caught up. */
-  readonly #asking = new Set<Watcher>();
   readonly #ends: KvEnds;
   #phase: Phase = "idle";
   /** Counts the attempts to follow: what an older one says does not count. */
   #turn = 0;
   #follow: Follow | undefined;
-  /** The keys that have come since it was followed anew. */
-  #seen = new Set<string>();
-  /** The highest revision, and what that was as it was followed anew. */
+  /** Whether nothing has been told yet. */
+  #isFresh = true;
+  /** Whether it has caught up with this stream once, and goes on where it was. */
+  #goesOn = false;
+  /** See {@linkcode FeedPlace}. */
+  #heard = 0;
   #last = 0;
-  #before = 0;
-  /** The stream as it was followed anew: its last sequence, and when it was made. */
-  #there = 0;
   #createdAt: number | undefined;
+  /** The last sequence of the stream as it was followed. */
+  #there = 0;
   #failures = 0;
   #error: AegisError | undefined;
   #timer: Timer | undefined;
-  /** The last sequence of the stream when it was looked at last. */
-  #looked = 0;
+  readonly #looks: KvLooks;
 
-  /** Makes it; it follows as long as there are watches. `onIdle` is called when the last one has gone. */
-  constructor(bucket: KvBucket, filter: string, onIdle: () => void) {
+  /** Makes it; it follows as long as there are watches. */
+  constructor(bucket: KvBucket, filter: string, keeper: FeedKeeper) {
     this.#bucket = bucket;
     this.#filter = filter;
-    this.#onIdle = onIdle;
+    this.#keeper = keeper;
     this.#ends = new KvEnds(bucket, {
-      isLive: () => this.#phase === "live",
-      onGone: ({ key, revision }) => this.#tell(removal("purge", key, revision), false),
+      isLive: () => this.isLive,
+      onGone: ({ key, revision }) => {
+        this.#tell(removal("purge", key, revision), true);
+        this.#keeper.onStep();
+      },
+    });
+    this.#looks = new KvLooks(bucket, filter, {
+      known: this.known,
+      place: () => this.place,
+      onOther: () => void this.#begin(),
+      onKeys: (isThere) => this.check(isThere),
     });
   }
 
-  /** How it is doing. */
-  get health(): FeedHealth {
-    return {
-      bucket: this.#bucket.name,
-      filter: this.#filter,
-      live: this.#phase !== "waiting",
-      error: this.#error?.message,
-      watches: this.#watchers.size + this.#asking.size,
-      keys: this.#ends.known.size,
-    };
+  /** Whether it hears of every change. */
+  get isLive(): boolean {
+    return this.#phase === "live";
   }
 
-  /** Tells one more; `wantsAll` says whether of what is there already too. */
-  join(watcher: Watcher, wantsAll: boolean): void {
-    if (this.#phase === "catching up" || (this.#phase === "live" && wantsAll)) {
-      this.#asking.add(watcher);
-    } else {
-      this.#watchers.add(watcher);
-      if (this.#phase === "live") watcher.caughtUp();
-      else this.#joining.add(watcher);
-    }
-    if (this.#phase === "idle" || this.#phase === "live" && wantsAll) void this.#begin();
+  /** Whether who joins now is told all that is there. */
+  get isFresh(): boolean {
+    return this.#isFresh;
+  }
+
+  /** Why it does not hear of changes; undefined while it does, or nothing speaks against it. */
+  get trouble(): AegisError | undefined {
+    return this.#phase === "waiting" ? this.#error : undefined;
+  }
+
+  /** How many watches it tells. */
+  get watches(): number {
+    return this.#watchers.size;
+  }
+
+  /** The keys that have a value, as far as it knows. */
+  get known(): KnownKeys {
+    return this.#ends.known;
+  }
+
+  /** Where it is. */
+  get place(): FeedPlace {
+    return { heard: this.#heard, last: this.#last, createdAt: this.#createdAt };
+  }
+
+  /** Tells one more: what changes, and what is there as well where it is fresh. */
+  join(watcher: Watcher): void {
+    this.#watchers.add(watcher);
+    if (this.#phase === "live") watcher.caughtUp();
+    else this.#joining.add(watcher);
+    if (this.#phase === "idle") void this.#begin();
   }
 
   /** Tells one no longer. */
   leave(watcher: Watcher): void {
-    this.#asking.delete(watcher);
     this.#joining.delete(watcher);
-    this.#watchers.delete(watcher);
-    if (this.#watchers.size + this.#asking.size > 0 || this.#phase === "idle") return;
-    this.#rest("idle");
-    this.#ends.known.clear();
-    this.#onIdle();
+    if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.#stop();
+  }
+
+  /** Hands its watches to another one, which is live, knows what this one does, and tells what comes now. */
+  handOver(other: KvFeed): void {
+    for (const watcher of this.#watchers) other.#watchers.add(watcher);
+    this.#watchers.clear();
+    this.#stop();
+  }
+
+  /** Finds out what has become of those of its keys that are not there for somebody else. */
+  check(isThere: (key: string) => boolean): void {
+    this.#ends.check([...this.known.all()].filter(({ key }) => !isThere(key)));
   }
 
   /** The bus is there again: there is no need to wait any longer. */
@@ -108,10 +143,16 @@ export class KvFeed {
 
   /** Ends it, and every watch. */
   end(error: AegisError): void {
-    for (const watcher of [...this.#watchers, ...this.#asking]) {
+    for (const watcher of [...this.#watchers]) {
       this.leave(watcher);
       watcher.ended(error);
     }
+  }
+
+  #stop(): void {
+    this.#rest("idle");
+    this.known.clear();
+    this.#keeper.onIdle(this);
   }
 
   /** Follows no longer. */
@@ -121,15 +162,12 @@ export class KvFeed {
     this.#follow?.stop();
     this.#follow = undefined;
     this.#timer?.cancel();
+    this.#looks.stop();
   }
 
   async #begin(): Promise<void> {
     this.#rest("beginning");
     const turn = this.#turn;
-    for (const watcher of this.#asking) this.#joining.add(watcher);
-    for (const watcher of this.#asking) this.#watchers.add(watcher);
-    this.#asking.clear();
-    this.#seen = new Set();
     const { ports, time } = this.#bucket.parts;
     // What is told before it is known what time it is has to wait: nobody could say what has expired.
     let held: (() => void)[] | undefined = [];
@@ -144,7 +182,7 @@ export class KvFeed {
       this.#meet(state);
       const follow = ports.view.follow(this.#bucket.stream, {
         filter: this.#bucket.filter(this.#filter),
-        from: "lastPerSubject",
+        from: this.#goesOn ? { sequence: this.#last + 1 } : "lastPerSubject",
         onMessage: (message) => inTurn(() => this.#hear(message)),
         onCaughtUp: () => inTurn(() => this.#catchUp()),
         onLost: (error) => turn === this.#turn ? this.#lose(error) : undefined,
@@ -170,50 +208,52 @@ export class KvFeed {
   /** Meets a stream. If it is another one than before, all keys of that are gone, and revisions begin again. */
   #meet({ createdAt, lastSequence }: StreamState): void {
     if (this.#createdAt !== createdAt) {
-      for (const { key, revision } of this.#ends.known.clear()) {
-        this.#tell(removal("purge", key, revision), false);
+      for (const { key, revision } of this.known.clear()) {
+        this.#tell(removal("purge", key, revision), true);
       }
+      this.#goesOn = false;
+      this.#heard = 0;
       this.#last = 0;
     }
     this.#createdAt = createdAt;
-    this.#before = this.#last;
     this.#there = lastSequence;
   }
 
   #hear(message: StoredMessage): void {
     if (this.#phase === "beginning") this.#phase = "catching up";
+    this.#isFresh = false;
+    this.#heard = Math.max(this.#heard, message.sequence);
+    this.#last = Math.max(this.#last, message.sequence);
+    this.#take(message);
+    if (this.isLive) this.#keeper.onStep();
+  }
+
+  #take(message: StoredMessage): void {
     const { sequence, storedAt, subject } = message;
     const { time } = this.#bucket.parts;
-    const { known: keys } = this.#ends;
     time.saw(storedAt);
     const key = this.#bucket.key(subject);
     const meaning = this.#bucket.meaning(message);
-    const wasSeen = this.#phase === "live" || this.#seen.has(key);
-    if (this.#phase !== "live") this.#seen.add(key);
-    const isNew = sequence > this.#before;
-    this.#last = Math.max(this.#last, sequence);
-    const known = keys.get(key);
+    const known = this.known.get(key);
     // What was replaced can show again when what has replaced it is removed; a watch never goes back.
-    if (known !== undefined && known.revision > sequence) return;
+    if (known !== undefined && known.revision >= sequence) return;
     if (meaning.kind !== "put") {
-      keys.remove(key);
-      if (known === undefined && (meaning.kind === "expired" || !isNew)) return;
+      this.known.remove(key);
+      if (known === undefined && meaning.kind === "expired") return;
       const operation = meaning.kind === "delete" ? "delete" : "purge";
-      return this.#tell(removal(operation, key, sequence), wasSeen);
+      return this.#tell(removal(operation, key, sequence), known !== undefined);
     }
-    if (isNew || known !== undefined) keys.add(key, { subject, revision: sequence, meaning });
-    if (meaning.expiresAt !== undefined && meaning.expiresAt <= time.now()!) {
-      // Who knows of it is told when it is certain. To the others it was never there.
-      if (known === undefined) this.#ends.bury(key);
-      return;
+    this.known.add(key, { subject, revision: sequence, meaning });
+    if (meaning.expiresAt === undefined || meaning.expiresAt > time.now()!) {
+      return this.#tell(put(key, message, meaning), true);
     }
-    if (known?.revision !== sequence && isNew) this.#tell(put(key, message, meaning), true);
-    else if (this.#joining.size > 0) this.#tell(put(key, message, meaning), true, this.#joining);
+    // Who knows of the key is told when it is certain. To the others it was never there.
+    if (known === undefined) this.#ends.bury(key);
   }
 
   /** Tells watches. Those that join hear only of what is there, and of what becomes of that. */
-  #tell(event: FeedEvent, isThere: boolean, watchers: ReadonlySet<Watcher> = this.#watchers): void {
-    for (const watcher of watchers) {
+  #tell(event: FeedEvent, isThere: boolean): void {
+    for (const watcher of this.#watchers) {
       const isInitial = this.#joining.has(watcher);
       if ((isThere || !isInitial) && watcher.fits(event.key)) watcher.hear(event, isInitial);
     }
@@ -223,15 +263,17 @@ export class KvFeed {
     this.#phase = "live";
     this.#failures = 0;
     this.#error = undefined;
+    this.#isFresh = false;
     // All that was there has come, or is not of these keys, or is gone.
     this.#last = Math.max(this.#last, this.#there);
-    this.#ends.check([...this.#ends.known.all()].filter(({ key }) => !this.#seen.has(key)));
-    this.#seen.clear();
+    const wasHere = this.#goesOn;
+    this.#goesOn = true;
     const joining = [...this.#joining];
     this.#joining.clear();
     for (const watcher of joining) watcher.caughtUp();
-    if (this.#asking.size > 0) void this.#begin();
-    else this.#lookLater();
+    // What has gone while it was away without a word does not come.
+    this.#looks.start(wasHere);
+    this.#keeper.onStep();
   }
 
   #lose(error: unknown): void {
@@ -249,33 +291,5 @@ export class KvFeed {
     }
     const wait = isHere ? retryDelay(AGAIN, this.#failures, random.next()) : AWAY_MS;
     this.#timer = clock.setTimer(wait, () => void this.#begin());
-  }
-
-  #lookLater(): void {
-    const { runtime: { clock, random } } = this.#bucket.parts;
-    const wait = LOOK_MS + LOOK_SPREAD_MS * random.next();
-    this.#timer = clock.setTimer(wait, () => void this.#look());
-  }
-
-  /** Looks whether the stream is still the same, and holds what is known to be in it. */
-  async #look(): Promise<void> {
-    const turn = this.#turn;
-    let state: StreamState | undefined;
-    try {
-      state = await this.#bucket.look();
-    } catch {
-      // The bus is away, or slow; what is followed says so itself when it is lost.
-      if (turn === this.#turn) this.#lookLater();
-      return;
-    }
-    if (turn !== this.#turn) return;
-    const keys = this.#ends.known;
-    const isSame = state?.createdAt === this.#createdAt;
-    const isBehind = this.#filter === ">" && this.#looked > this.#last;
-    const isShort = state !== undefined && (state.messages < keys.size ||
-      [...keys.all()].some(({ revision }) => revision < state.firstSequence));
-    this.#looked = state?.lastSequence ?? 0;
-    if (!isSame || isBehind || isShort) void this.#begin();
-    else this.#lookLater();
   }
 }

@@ -3,18 +3,18 @@
 import type { AegisError } from "../domain/error.ts";
 import type { KvBucket } from "./kv_bucket.ts";
 import type { FeedHealth } from "./kv_event.ts";
-import { KvFeed } from "./kv_feed.ts";
+import { KvShared } from "./kv_shared.ts";
 
 /** Keeps the feeds that have watches. */
 export class KvFeeds {
-  readonly #feeds = new Map<string, KvFeed>();
+  readonly #feeds = new Map<string, KvShared>();
 
   /** The feed of the keys of a bucket that a filter lets through. */
-  of(bucket: KvBucket, filter: string): KvFeed {
+  of(bucket: KvBucket, filter: string): KvShared {
     const subject = bucket.filter(filter);
     let feed = this.#feeds.get(subject);
     if (feed === undefined) {
-      feed = new KvFeed(bucket, filter, () => void this.#feeds.delete(subject));
+      feed = new KvShared(bucket, filter, () => void this.#feeds.delete(subject));
       this.#feeds.set(subject, feed);
     }
     return feed;

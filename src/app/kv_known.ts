@@ -57,6 +57,15 @@ export class KnownKeys {
     return this.#keys.get(known.key) === known;
   }
 
+  /** Whether others are the same keys at the same revisions. */
+  isSame(others: KnownKeys): boolean {
+    if (this.size !== others.size) return false;
+    for (const [key, { revision }] of this.#keys) {
+      if (others.get(key)?.revision !== revision) return false;
+    }
+    return true;
+  }
+
   /** All of them. */
   all(): IterableIterator<KnownKey> {
     return this.#keys.values();

@@ -41,24 +41,48 @@ export async function readKeys(
   prefix: string,
   limits: KvLimits,
 ): Promise<string[]> {
-  const last = new Map<string, KvStored>();
-  await listAll(bucket, `list the keys of the bucket ${bucket.name}`, limits, () => {
-    last.clear();
-    return {
-      filter: bucket.filter(prefixFilter(prefix)),
-      from: "lastPerSubject",
-      headersOnly: true,
-      onMessage(message) {
-        const key = bucket.key(message.subject);
-        if (key.startsWith(prefix)) last.set(key, stored(bucket, message));
-      },
-    };
-  });
+  const what = `list the keys of the bucket ${bucket.name}`;
+  const last = await readLast(bucket, prefixFilter(prefix), what, limits);
   const keys: string[] = [];
   for (const [key, { message, meaning }] of last) {
-    if (meaning.kind === "put" && !await isOver(bucket, message, meaning)) keys.push(key);
+    const isPut = meaning.kind === "put" && key.startsWith(prefix);
+    if (isPut && !await isOver(bucket, message, meaning)) keys.push(key);
   }
   return keys.sort();
+}
+
+/** The keys that begin with `prefix` and have a value, or may have had one that is kept still. */
+export async function readKept(
+  bucket: KvBucket,
+  prefix: string,
+  limits: KvLimits,
+): Promise<string[]> {
+  const what = `list the keys of the bucket ${bucket.name}`;
+  const last = await readLast(bucket, prefixFilter(prefix), what, limits);
+  const kinds = bucket.keeping.history === 1 ? ["put"] : ["put", "delete"];
+  return [...last].filter(([key, { meaning }]) =>
+    key.startsWith(prefix) && kinds.includes(meaning.kind)
+  ).map(([key]) => key);
+}
+
+/** What was written last of each key that a filter lets through, without the values. */
+export async function readLast(
+  bucket: KvBucket,
+  filter: string,
+  what: string,
+  limits: KvLimits,
+): Promise<ReadonlyMap<string, KvStored>> {
+  const last = new Map<string, KvStored>();
+  await listAll(bucket, what, limits, () => {
+    last.clear();
+    return {
+      filter: bucket.filter(filter),
+      from: "lastPerSubject",
+      headersOnly: true,
+      onMessage: (message) => void last.set(bucket.key(message.subject), stored(bucket, message)),
+    };
+  });
+  return last;
 }
 
 /** The last changes of a key that are kept, oldest first. */

@@ -4,15 +4,15 @@ import { deferred } from "../domain/deferred.ts";
 import { type AegisError, ClosedError } from "../domain/error.ts";
 import type { KvChange, KvEntry, KvWatch, KvWatchOptions } from "../ports/kv.ts";
 import type { FeedEvent, Watcher } from "./kv_event.ts";
-import type { KvFeed } from "./kv_feed.ts";
 import { Backlog } from "./kv_backlog.ts";
+import type { KvShared } from "./kv_shared.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What a watch needs. */
 export interface WatchParts<T> {
   readonly runtime: Runtime;
   /** Where the changes come from. */
-  readonly feed: KvFeed;
+  readonly feed: KvShared;
   /** The bucket's name. */
   readonly bucket: string;
   /** Whether a key is watched. */

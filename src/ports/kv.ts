@@ -57,8 +57,8 @@ export interface KvWatchOptions {
 
 /**
  * A watch: it tells each change once, in the order of their revisions, over outages, restarts and lost consumers. Of the
- * changes of one key the last is told at least: those before it are left out where they were made while the bus was away,
- * and where more than 1,000 changes wait to be taken. A value that cannot be read, or does not fit the schema, is passed
+ * changes of one key the last is told at least: those before it are left out where the bucket did not keep them until they
+ * could be told, and where more than 1,000 changes wait to be taken. A value that cannot be read, or does not fit the schema, is passed
  * over, with a warning in the log; `get()` says what is wrong with it. It ends with the bus, its signal, `stop()`, or a
  * `break` out of the loop over it.
  */

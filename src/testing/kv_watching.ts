@@ -93,6 +93,44 @@ export const kvWatching: readonly TimedKvCase[] = [
     equal([last.get("x"), last.get("y")], [3, 2], "what is told last");
   }),
 
+  onBucket("a watch that begins keeps no change from any other", async (stage) => {
+    const { a } = stage;
+    const keys = Array.from({ length: 8 }, (_, index) => `k${index}`);
+    const all = [stage.watch(), stage.watch({ prefix: "k", initial: false })];
+    await Promise.all(all.map(({ watch }) => watch.ready));
+    let isOver = false;
+    const write = async (): Promise<void> => {
+      for (let n = 0; n < 50; n++) await Promise.all(keys.map((key) => a.put(key, n)));
+      isOver = true;
+    };
+    const writing = write();
+    for (let n = 0; !isOver; n++) {
+      const told = stage.watch(n % 3 === 2 ? { initial: false } : {});
+      await told.watch.ready;
+      if (n < 12) all.push(told);
+      else await told.watch.stop();
+    }
+    await writing;
+    for (const told of all.slice(0, 2)) await told.told(400);
+    const ends = (told: Told): number =>
+      told.changes.filter(({ entry }) => entry?.value === 49).length;
+    // Those that began last may have nothing to tell.
+    await stage.until(
+      "the last values are told",
+      () => all.every((told) => ends(told) % keys.length === 0),
+    );
+    await stage.quiet();
+    for (const told of all) {
+      for (const key of keys) {
+        const values = told.changes.filter((one) => one.key === key)
+          .map(({ entry }) => entry?.value as number);
+        const first = values[0] ?? 50;
+        const rest = Array.from({ length: 50 - first }, (_, index) => first + index);
+        equal(values, rest, `what is told of ${key}`);
+      }
+    }
+  }, { history: 64 }),
+
   onBucket("who takes slowly is told the last of each key at least, in order", async (stage) => {
     const { a, b } = stage;
     const watch = b.watch();
