@@ -157,6 +157,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "kv_input.ts",
     "kv_known.ts",
     "kv_backlog.ts",
+    "kv_lately.ts",
     "kv_list.ts",
     "kv_looks.ts",
     "kv_many.ts",

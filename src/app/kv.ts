@@ -26,7 +26,7 @@ import { keyList, pairs, type PutManner, putManner } from "./kv_input.ts";
 import { outcomes, pipelined } from "./kv_many.ts";
 import type { KvLimits } from "./kv_parts.ts";
 import { put } from "./kv_put.ts";
-import { readHistory, readKey, readKeys } from "./kv_read.ts";
+import { readHistory, readKept, readKey, readKeys } from "./kv_read.ts";
 import { remove } from "./kv_remove.ts";
 import type { KvValues } from "./kv_values.ts";
 import { Watch } from "./kv_watch.ts";
@@ -131,9 +131,11 @@ export class BucketKv<T> implements Kv<T> {
 
   async clear(prefix: string = "", options: KvCallOptions = NO_OPTIONS): Promise<number> {
     const limits = this.#limits(options, "clear()");
-    const keys = await readKeys(this.#bucket, prefix, limits);
-    const removed = await pipelined(keys, (key) => this.#remove("purge", key, limits));
-    return removed.filter((revision) => revision > 0).length;
+    const kept = await readKept(this.#bucket, prefix, limits);
+    const removed = await pipelined(kept, async ({ key, hasValue }) => {
+      return await this.#remove("purge", key, limits) > 0 && hasValue;
+    });
+    return removed.filter((hadValue) => hadValue).length;
   }
 
   watch(options: KvWatchOptions = NO_OPTIONS): KvWatch<T> {

@@ -4,6 +4,7 @@ import { ConflictError } from "../domain/error.ts";
 import { bucketPrefix, bucketStream, decodeKey, encodeKey } from "../domain/kv_key.ts";
 import { type KvKeeping, type KvMeaning, meaningOf, removalHeaders } from "../domain/kv_message.ts";
 import type { StoredMessage, StreamState } from "../ports/stream.ts";
+import { Lately } from "./kv_lately.ts";
 import type { KvLimits, KvParts } from "./kv_parts.ts";
 import { ensureBucket, type WantedBucket } from "./kv_plan.ts";
 import { unless } from "./pause.ts";
@@ -20,11 +21,14 @@ export class KvBucket {
   readonly stream: string;
   /** What it shares with others. */
   readonly parts: KvParts;
+  /** What was read from it or written to it lately. */
+  readonly lately: Lately = new Lately();
   readonly #prefix: string;
   readonly #burials = new Map<string, Promise<"done" | "conflict" | "failed">>();
   #wanted: WantedBucket;
   #state: StreamState;
   #renewing: Promise<void> | undefined;
+  #heard = 0;
 
   private constructor(parts: KvParts, wanted: WantedBucket, state: StreamState) {
     this.parts = parts;
@@ -65,15 +69,20 @@ export class KvBucket {
   /** Looks at the stream; undefined where it is not there. */
   async look(): Promise<StreamState | undefined> {
     const state = await this.parts.ports.admin.stream(this.stream);
-    if (state !== undefined) this.#state = state;
+    if (state !== undefined) this.#meet(state);
     return state;
+  }
+
+  #meet(state: StreamState): void {
+    if (state.createdAt !== this.#state.createdAt) this.#heard = 0;
+    this.#state = state;
   }
 
   /** Makes it again, as it was asked for. Many who meet with its absence at the same time have it made once. */
   renew(): Promise<void> {
     const { runtime, ports } = this.parts;
     this.#renewing ??= ensureBucket(runtime, ports.admin, this.#wanted)
-      .then((state) => void (this.#state = state))
+      .then((state) => this.#meet(state))
       .finally(() => this.#renewing = undefined);
     return this.#renewing;
   }
@@ -106,12 +115,28 @@ export class KvBucket {
   }
 
   /** The last message of a subject: the leader's word, unless another server has the same. */
-  last(subject: string, withinMs: number, isDecisive = false): Promise<StoredMessage | undefined> {
+  async last(
+    subject: string,
+    withinMs: number,
+    isDecisive = false,
+  ): Promise<StoredMessage | undefined> {
     const { direct, replicas } = this.#state.config;
-    return this.parts.ports.store.last(this.stream, subject, {
+    const last = await this.parts.ports.store.last(this.stream, subject, {
       direct: direct && replicas === 1 && this.#wanted.direct && !isDecisive,
       timeoutMs: withinMs,
     });
+    if (last !== undefined) this.hear(last.sequence);
+    return last;
+  }
+
+  /** The highest sequence of those that were read or written; all up to it is in the past. */
+  get heard(): number {
+    return this.#heard;
+  }
+
+  /** Hears of a sequence that the stream has. */
+  hear(sequence: number): void {
+    if (sequence > this.#heard) this.#heard = sequence;
   }
 
   /** Does something that is safe to do again, over outages, and makes the bucket again where it is gone. */

@@ -2,7 +2,7 @@
 
 import { show } from "../domain/check.ts";
 import { ConflictError } from "../domain/error.ts";
-import { putHeaders } from "../domain/kv_message.ts";
+import { type KvMeaning, putHeaders } from "../domain/kv_message.ts";
 import type { StoredMessage } from "../ports/stream.ts";
 import type { KvBucket } from "./kv_bucket.ts";
 import type { KvLimits } from "./kv_parts.ts";
@@ -18,11 +18,31 @@ export interface KvPut extends KvLimits {
   readonly on: number | "something" | "nothing" | undefined;
 }
 
+/** What there is of a key. */
+interface Looked {
+  readonly last: StoredMessage | undefined;
+  readonly meaning: KvMeaning | undefined;
+  /** Whether it is a value, and has not come to its end. */
+  readonly isThere: boolean;
+}
+
+const FOR_EVER: KvMeaning = Object.freeze({ kind: "put", expiresAt: undefined, ownTime: false });
+
 /** Puts a value; its revision. @throws {ConflictError} when what is there is not what must be. */
 export async function put(bucket: KvBucket, given: KvPut): Promise<number> {
   const { on } = given;
   if (on === "something") return await putOverSomething(bucket, given);
   if (on === "nothing") return await putOverNothing(bucket, given);
+  if (on !== undefined && await hasEnded(bucket, given, on)) {
+    throw conflict(
+      bucket,
+      given,
+      `it has expired, and revision ${on} with it; put it as a new one`,
+      {
+        details: { expected: on },
+      },
+    );
+  }
   try {
     return await putAt(bucket, given, on);
   } catch (error) {
@@ -34,19 +54,44 @@ export async function put(bucket: KvBucket, given: KvPut): Promise<number> {
   }
 }
 
-function putAt(bucket: KvBucket, given: KvPut, expected: number | undefined): Promise<number> {
+async function putAt(
+  bucket: KvBucket,
+  given: KvPut,
+  expected: number | undefined,
+): Promise<number> {
   const { key, body, ttlMs, expiresAt, signal } = given;
   const id = bucket.parts.id();
-  return write(bucket, {
-    what: whatOf(bucket, given),
-    subject: bucket.subject(key),
+  const subject = bucket.subject(key);
+  const headers = putHeaders({ id, expected, ttlMs }, bucket.keeping);
+  const what = whatOf(bucket, given);
+  const revision = await write(bucket, {
+    what,
+    subject,
     body,
     id,
     expected,
-    headers: putHeaders({ id, expected, ttlMs }, bucket.keeping),
+    headers,
     expiresAt,
     signal,
   });
+  if (ttlMs === 0 && bucket.keeping.ttlMs === 0) {
+    bucket.lately.add(subject, revision, FOR_EVER);
+  }
+  return revision;
+}
+
+/**
+ * Whether the value of a revision has come to its end. That of one that has and is still there could be written over or
+ * not, by how busy the server is and who has read it: so it is looked, unless it is known from the last read or write.
+ */
+async function hasEnded(bucket: KvBucket, given: KvPut, revision: number): Promise<boolean> {
+  const subject = bucket.subject(given.key);
+  const known = bucket.lately.get(subject, revision);
+  if (known !== undefined) return await bucket.isOver(known);
+  const { last, meaning, isThere } = await look(bucket, given);
+  if (last?.sequence !== revision || meaning?.kind !== "put") return false;
+  bucket.lately.add(subject, revision, meaning);
+  return !isThere;
 }
 
 async function putOverSomething(bucket: KvBucket, given: KvPut): Promise<number> {
@@ -87,7 +132,7 @@ async function putOverNothing(bucket: KvBucket, given: KvPut): Promise<number> {
 async function look(
   bucket: KvBucket,
   given: KvPut,
-): Promise<{ last: StoredMessage | undefined; isThere: boolean }> {
+): Promise<Looked> {
   const subject = bucket.subject(given.key);
   const last = await bucket.run(
     whatOf(bucket, given),
@@ -96,7 +141,7 @@ async function look(
   );
   const meaning = last === undefined ? undefined : bucket.meaning(last);
   const isThere = meaning?.kind === "put" && !await bucket.isOver(meaning);
-  return { last, isThere };
+  return { last, meaning, isThere };
 }
 
 function whatOf({ name }: KvBucket, { key }: KvPut): string {

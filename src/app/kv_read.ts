@@ -29,6 +29,7 @@ export async function readKey(
   if (message === undefined) return undefined;
   const meaning = bucket.meaning(message);
   if (meaning.kind !== "put") return undefined;
+  bucket.lately.add(subject, message.sequence, meaning);
   if (meaning.expiresAt === undefined || !await isOver(bucket, message, meaning)) {
     return { message, meaning };
   }
@@ -41,28 +42,33 @@ export async function readKeys(
   prefix: string,
   limits: KvLimits,
 ): Promise<string[]> {
-  const what = `list the keys of the bucket ${bucket.name}`;
-  const last = await readLast(bucket, prefixFilter(prefix), what, limits);
-  const keys: string[] = [];
-  for (const [key, { message, meaning }] of last) {
-    const isPut = meaning.kind === "put" && key.startsWith(prefix);
-    if (isPut && !await isOver(bucket, message, meaning)) keys.push(key);
-  }
-  return keys.sort();
+  const kept = await readKept(bucket, prefix, limits);
+  return kept.filter(({ hasValue }) => hasValue).map(({ key }) => key);
 }
 
-/** The keys that begin with `prefix` and have a value, or may have had one that is kept still. */
+/** A key of which something is kept. */
+export interface KeptKey {
+  readonly key: string;
+  /** Whether it has a value, and not only a history from before it was deleted. */
+  readonly hasValue: boolean;
+}
+
+/** The keys that begin with `prefix` of which something is kept, sorted. */
 export async function readKept(
   bucket: KvBucket,
   prefix: string,
   limits: KvLimits,
-): Promise<string[]> {
+): Promise<readonly KeptKey[]> {
   const what = `list the keys of the bucket ${bucket.name}`;
-  const last = await readLast(bucket, prefixFilter(prefix), what, limits);
-  const kinds = bucket.keeping.history === 1 ? ["put"] : ["put", "delete"];
-  return [...last].filter(([key, { meaning }]) =>
-    key.startsWith(prefix) && kinds.includes(meaning.kind)
-  ).map(([key]) => key);
+  const kept: KeptKey[] = [];
+  for (const [key, stored] of await readLast(bucket, prefixFilter(prefix), what, limits)) {
+    const { message, meaning: { kind } } = stored;
+    if (!key.startsWith(prefix)) continue;
+    const hasValue = kind === "put" && !await isOver(bucket, message, stored.meaning);
+    const hasHistory = kind === "delete" && bucket.keeping.history !== 1;
+    if (hasValue || hasHistory) kept.push({ key, hasValue });
+  }
+  return kept.sort(({ key: one }, { key: other }) => one < other ? -1 : 1);
 }
 
 /** What was written last of each key that a filter lets through, without the values. */

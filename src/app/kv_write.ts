@@ -34,6 +34,7 @@ const UNSURE = Symbol("unsure");
 export async function write(bucket: KvBucket, write: KvWrite): Promise<number> {
   const { subject, body, headers, what, expected } = write;
   const { ports, runtime: { clock } } = bucket.parts;
+  const before = { begin: clock.monotonic(), heard: bucket.heard };
   let unheardSince = Infinity;
   try {
     const ack = await bucket.run(what, write, async (withinMs) => {
@@ -48,11 +49,14 @@ export async function write(bucket: KvBucket, write: KvWrite): Promise<number> {
         throw error;
       }
     });
+    bucket.hear(ack.sequence);
     return ack.sequence;
   } catch (error) {
     if (error === UNSURE) throw unsure(what, undefined);
     const isDoubtful = ConflictError.is(error) && unheardSince < Infinity;
-    if (isDoubtful && expected !== undefined) return await outcome(bucket, write, expected, error);
+    if (isDoubtful && expected !== undefined) {
+      return await outcome(bucket, { ...write, ...before, expected, error });
+    }
     throw error;
   }
 }
@@ -63,23 +67,41 @@ function isUnheard(error: unknown): boolean {
     ["TIMEOUT", "SERVICE_UNAVAILABLE"].includes(error.code);
 }
 
+/** A write on condition of which it is not known what has become. */
+interface Doubtful extends KvWrite {
+  readonly expected: number;
+  /** When it began, in monotonic milliseconds, and the highest sequence of the bucket that was known then. */
+  readonly begin: number;
+  readonly heard: number;
+  /** What came of the last attempt. */
+  readonly error: ConflictError;
+}
+
 /** What became of a write on condition that was sent several times: what conflicts may be itself. */
-async function outcome(
-  bucket: KvBucket,
-  write: KvWrite,
-  expected: number,
-  error: ConflictError,
-): Promise<number> {
-  const { subject, id, what } = write;
+async function outcome(bucket: KvBucket, doubtful: Doubtful): Promise<number> {
+  const { subject, id, what, expected, heard, error } = doubtful;
   // The first after the one that was expected is this one, or one that keeps it from being written.
   const next = await bucket.run<StoredMessage | undefined>(
     what,
-    write,
+    doubtful,
     () => bucket.parts.ports.store.read(bucket.stream, expected + 1, subject),
   );
   if (next !== undefined && isWrittenAs(next.headers, id)) return next.sequence;
   if (next === undefined || isWrittenAfter(next.headers, expected)) throw error;
+  // What was there before this one was sent, and is still, has kept it from being written all the time.
+  if (next.sequence <= heard || next.storedAt < await beginOf(bucket, doubtful)) throw error;
   throw unsure(what, error);
+}
+
+/** The broker's time at the latest when a write began, and never a later one. */
+async function beginOf(bucket: KvBucket, { begin }: Doubtful): Promise<number> {
+  const { ports: { view }, time, runtime: { clock } } = bucket.parts;
+  try {
+    const now = await time.known(view, bucket.stream, bucket.filter(">"));
+    return now - (clock.monotonic() - begin);
+  } catch {
+    return -Infinity; // who cannot be asked says nothing of it
+  }
 }
 
 function unsure(what: string, cause: unknown): TimeoutError {

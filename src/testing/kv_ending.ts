@@ -74,6 +74,35 @@ export const kvEnding: readonly TimedKvCase[] = [
     equal(await stage.value("created", a), 2, "what was created stays");
   }),
 
+  ...[1, 5].map((history) =>
+    onBucket(
+      `what has ended has no revision to match, with a history of ${history}`,
+      async (stage) => {
+        const { a, b } = stage;
+        const ttlMs = 300;
+        const [first, second, third] = await Promise.all([
+          a.put("first", 1, { ttlMs }),
+          a.put("second", 1, { ttlMs }),
+          a.put("third", 1, { ttlMs }),
+        ]);
+        equal((await b.get("third"))?.revision, third, "who has read it in time");
+        await stage.pause(ttlMs + 300);
+        // Nobody has read it since, and a server that ends keys has them for the whole second.
+        await rejects("CONFLICT", () => a.put("first", 2, { revision: first }));
+        await rejects("CONFLICT", () => b.put("second", 2, { revision: second }));
+        await rejects("CONFLICT", () => b.put("third", 2, { revision: third }));
+        for (const kv of [a, b]) {
+          equal(await kv.delete("first", { revision: first }), false, "whether it is there");
+          equal(await kv.purge("second", { revision: second }), false, "whether it is there");
+        }
+        equal(await b.keys(), [], "what is there");
+        await b.put("third", 2, { createOnly: true });
+        equal(await stage.value("third", a), 2, "what was put anew");
+      },
+      { history },
+    )
+  ),
+
   onBucket("as soon as a key has ended one of many creates it", async (stage) => {
     const { a, b } = stage;
     await a.put("lock", -1, { ttlMs: 500 });

@@ -176,6 +176,23 @@ export const kvKeeping: readonly TimedKvCase[] = [
     await told.tells(["purge tmp:1", "purge other", "purge tmp"], "what a watch is told");
   }),
 
+  onBucket("what is cleared leaves no history, of keys deleted before neither", async (stage) => {
+    const { a, b } = stage;
+    for (const key of ["tmp:1", "tmp:2", "kept"]) {
+      await a.put(key, 1);
+      await a.put(key, 2);
+      await a.delete(key);
+    }
+    await a.put("tmp:1", 3);
+    equal(await b.clear("tmp:"), 1, "how many had a value");
+    for (const key of ["tmp:1", "tmp:2"]) {
+      const values = (await b.history(key)).filter(({ operation }) => operation === "put");
+      equal(values, [], `what is left of ${key}`);
+    }
+    equal((await b.history("kept")).length, 3, "what is left of another key");
+    equal(await b.clear("tmp:"), 0, "how many had a value");
+  }, { history: 5 }),
+
   onBucket("the status says what a bucket is and holds", async ({ a, b }) => {
     await a.putMany({ a: 1, b: 2, c: 3 });
     await a.put("a", 2);
