@@ -54,12 +54,15 @@ export { messagingContract } from "./src/testing/messaging_contract.ts";
  * request to `$JS.API.STREAM.DELETE.{stream}`, whose answer it awaits.
  *
  * @example An adapter of one's own proves itself
- * ```ts ignore
+ * ```ts
+ * import type { Transport } from "@aegis/sdk";
  * import { streamContract } from "@aegis/sdk/testing";
  * import { test } from "node:test";
- * import { openMine } from "./mine.ts";
  *
- * for (const { name, run } of streamContract) test(`mine: ${name}`, () => run(openMine));
+ * function prove(open: () => Promise<Transport>): void {
+ *   for (const { name, run } of streamContract) test(`mine: ${name}`, () => run(open));
+ * }
+ * console.log(typeof prove);
  * ```
  */
 export const streamContract: readonly Case[] = streamCases(createClock());
@@ -70,14 +73,16 @@ export const streamContract: readonly Case[] = streamCases(createClock());
  * time it is called; each case closes those that it opened, and uses a bucket of its own, which it leaves behind.
  *
  * @example A transport of one's own proves itself
- * ```ts ignore
- * import { connect } from "@aegis/sdk";
+ * ```ts
+ * import { connect, type Transport } from "@aegis/sdk";
  * import { kvContract } from "@aegis/sdk/testing";
  * import { test } from "node:test";
- * import { openMine } from "./mine.ts";
  *
- * const open = async () => await connect({ transport: await openMine() });
- * for (const { name, run } of kvContract) test(`mine: ${name}`, () => run(open));
+ * function prove(openMine: () => Promise<Transport>): void {
+ *   const open = async () => await connect({ transport: await openMine() });
+ *   for (const { name, run } of kvContract) test(`mine: ${name}`, () => run(open));
+ * }
+ * console.log(typeof prove);
  * ```
  */
 export const kvContract: readonly KvCase[] = kvCases(createClock());

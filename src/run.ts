@@ -26,11 +26,14 @@ export interface Runnable {
  * @throws {TypeError} when an argument is no service.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { connect, createService, rpc, run } from "@aegis/sdk";
  *
- * await using bus = await connect();
- * await run(createService("greeter", { bus, handlers: [rpc("hello", () => "Hello")] }));
+ * await using bus = await connect({ servers: "memory:" });
+ * const greeter = createService("greeter", { bus, handlers: [rpc("hello", () => "Hello")] });
+ * const running = run(greeter); // a program says `await run(greeter)`, and a signal ends it
+ * await greeter.stop(); // as here its own stop does
+ * await running;
  * ```
  */
 export async function run(...services: readonly Runnable[]): Promise<void> {

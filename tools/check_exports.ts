@@ -1,52 +1,42 @@
-// Every entry exports what is promised, and the three full entries export the same.
+// Every entry exports what is promised, with examples, and the three full entries export the same. With `--fix` what is
+// new is promised from now on.
 
 import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { ENTRIES } from "./layers.ts";
 import { findDeno } from "./runtime.ts";
 
 /** The entries that share `src/api.ts`. */
 const FULL = ["mod.ts", "edge.ts", "deno.ts"];
 
-/** The names that programs are written against, values and types, by entry; a name stays once it is here. */
-const PROMISED: Readonly<Record<string, readonly string[]>> = {
-  "mod.ts": [
-    // connecting
-    ...[
-      "connect",
-      "Bus",
-      "BusStatus",
-      "ConnectOptions",
-      "Transport",
-      "TransportKind",
-      "ServerInfo",
-    ],
-    // RPC
-    ...["rpc", "createService", "createClient", "run"],
-    ...["Service", "ServiceOptions", "ServiceHooks", "ServiceStatus", "Client", "ClientOptions"],
-    ...["Context", "CallOptions", "RetryPolicy", "RpcHandler", "RpcOptions", "Schema"],
-    ...["ClientMiddleware", "ServerMiddleware"],
-    // errors
-    ...["AegisError", "RpcError", "TimeoutError", "UnavailableError", "ValidationError"],
-    ...["NotActiveError", "SerializationError", "ClosedError"],
-    // ports
-    ...["Clock", "Codec", "Logger", "LoggerLike", "Metrics", "MetricsSnapshot", "Tracer", "Span"],
-    ...["createMetrics", "createLogger"],
-  ],
-  "msgpack.ts": ["msgpack"],
-  "testing.ts": ["ManualClock"],
-};
+const LIST = fileURLToPath(new URL("public_names.json", import.meta.url));
 
-/** What is wrong with the names that each entry exports, in sentences. */
+/** The names that each entry exports, values and types. */
+export type PublicNames = Readonly<Record<string, readonly string[]>>;
+
+/**
+ * What is wrong with the names that each entry exports, in sentences. `promised` is what programs are written against: a
+ * name stays once it is there, and what is exported is promised.
+ */
 export function checkExports(
   exported: ReadonlyMap<string, readonly string[]>,
-  promised: Readonly<Record<string, readonly string[]>> = PROMISED,
+  promised: PublicNames,
 ): string[] {
   const faults: string[] = [];
   for (const [entry, names] of Object.entries(promised)) {
     for (const name of names) {
       if (!exported.get(entry)?.includes(name)) faults.push(`${entry} does not export ${name}`);
+    }
+    for (const name of exported.get(entry) ?? []) {
+      if (!names.includes(name)) {
+        faults.push(
+          `${entry} exports ${name}, which is not promised; if it is to be public: ` +
+            "`deno run -A tools/check_exports.ts --fix`",
+        );
+      }
     }
   }
   const all = [...new Set(FULL.flatMap((entry) => exported.get(entry) ?? []))].sort();
@@ -59,7 +49,7 @@ export function checkExports(
 }
 
 interface Documented {
-  readonly tags?: readonly { readonly kind: string }[];
+  readonly tags?: readonly { readonly kind: string; readonly doc?: string }[];
 }
 
 /** An entry, as `deno doc --json` describes it. */
@@ -71,14 +61,18 @@ export interface DocumentedEntry {
   }[];
 }
 
+/** What programs call, make or read. */
+const USED: readonly string[] = ["function", "class", "variable"];
+
 interface Documentation {
   readonly nodes: Readonly<Record<string, DocumentedEntry>>;
 }
 
+/** Whether there is an example that `deno test --doc` compiles and runs, as it does not where the block says `ignore`. */
 const hasExample = (of: Documented | undefined): boolean =>
-  of?.tags?.some(({ kind }) => kind === "example") ?? false;
+  of?.tags?.some(({ kind, doc = "" }) => kind === "example" && /^```ts$/m.test(doc)) ?? false;
 
-/** What lacks an example: entries, functions and classes, whose overloads share one. */
+/** What lacks an example: entries, and what programs use of them, whose overloads share one. Types have none. */
 export function checkExamples(entry: string, documented: DocumentedEntry): string[] {
   const { module_doc, symbols = [] } = documented;
   const faults: string[] = [];
@@ -86,7 +80,7 @@ export function checkExamples(entry: string, documented: DocumentedEntry): strin
     faults.push(`${entry} has no documentation of the module with an example`);
   }
   for (const { name, declarations } of symbols) {
-    const used = declarations.filter(({ kind }) => kind === "function" || kind === "class");
+    const used = declarations.filter(({ kind }) => USED.includes(kind));
     if (used.length > 0 && !used.some(({ jsDoc }) => hasExample(jsDoc))) {
       faults.push(`${entry}: ${name} has no example`);
     }
@@ -108,10 +102,10 @@ async function readEntry(entry: string): Promise<DocumentedEntry> {
 async function main(): Promise<number> {
   const exported = new Map<string, readonly string[]>();
   const faults: string[] = [];
-  for (const entry of new Set([...FULL, ...Object.keys(PROMISED)])) {
+  for (const entry of ENTRIES) {
     try {
       const documented = await readEntry(entry);
-      exported.set(entry, (documented.symbols ?? []).map(({ name }) => name));
+      exported.set(entry, (documented.symbols ?? []).map(({ name }) => name).sort());
       faults.push(...checkExamples(entry, documented));
     } catch (error) {
       faults.push(
@@ -119,7 +113,12 @@ async function main(): Promise<number> {
       );
     }
   }
-  faults.push(...checkExports(exported));
+  let promised = JSON.parse(await readFile(LIST, "utf8")) as PublicNames;
+  if (process.argv.includes("--fix")) {
+    promised = withNew(promised, exported);
+    await writeFile(LIST, JSON.stringify(promised, undefined, 2) + "\n");
+  }
+  faults.push(...checkExports(exported, promised));
   for (const fault of faults) console.error(fault);
   console.log(
     faults.length === 0
@@ -127,6 +126,20 @@ async function main(): Promise<number> {
       : `exports: ${faults.length} faults`,
   );
   return faults.length;
+}
+
+/** The list with what is new. What is gone stays in it, for somebody to see. */
+function withNew(
+  promised: PublicNames,
+  exported: ReadonlyMap<string, readonly string[]>,
+): PublicNames {
+  return Object.fromEntries(
+    // One list for the three full entries, which export the same.
+    ENTRIES.filter((entry) => entry === "mod.ts" || !FULL.includes(entry)).map((entry) => [
+      entry,
+      [...new Set([...promised[entry] ?? [], ...exported.get(entry) ?? []])].sort(),
+    ]),
+  );
 }
 
 if (import.meta.main) process.exitCode = await main() === 0 ? 0 : 1;

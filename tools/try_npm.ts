@@ -52,9 +52,12 @@ async function inNode(folder: string, tarball: string, valibot: string): Promise
     join(folder, "tsconfig.json"),
     JSON.stringify({ compilerOptions: STRICT, files }),
   );
-  const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-  await mustExecute(["deno", "run", "-A", tsc], { cwd: folder });
-  const done = ["tsc"];
+  const tsc = ["deno", "run", "-A", join(ROOT, "node_modules", "typescript", "bin", "tsc")];
+  await mustExecute(tsc, { cwd: folder });
+  // Bundlers find packages in another way than Node does.
+  const bundler = ["--module", "ESNext", "--moduleResolution", "Bundler", "--noEmit"];
+  await mustExecute([...tsc, ...bundler], { cwd: folder });
+  const done = ["types for Node and bundlers"];
   for (const { bin, version } of await Promise.all([findNodeOf(20), findNodeOf(24)])) {
     await works(folder, bin, join("built", "program.js"));
     done.push(`Node ${version}`);

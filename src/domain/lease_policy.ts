@@ -36,6 +36,19 @@ const [LEAST_MS, MOST_MS] = [100, 600_000];
  * - `aggressive`: within a second; a leader may be cut off or blocked for up to 390 ms.
  * - `balanced`: within 3 seconds; for up to 1.3 seconds.
  * - `conservative`: within 12 seconds; for up to 6.5 seconds.
+ *
+ * @example
+ * ```ts
+ * import { connect, createService, failover, rpc } from "@aegis/sdk";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * const pay = rpc("pay", { exclusive: true }, (_, ctx) => ({ token: ctx.fencingToken }));
+ * const singleActive = failover.balanced; // or times of one's own: { electionTimeoutMs: 3_000 }
+ * await using payments = createService("payments", { bus, handlers: [pay], singleActive });
+ * await payments.start();
+ * strictEqual(payments.isLeader(), true);
+ * ```
  */
 export const failover: Readonly<
   Record<"aggressive" | "balanced" | "conservative", FailoverPolicy>

@@ -8,12 +8,15 @@ import { messagingLife } from "./messaging_life.ts";
  * called; each case closes those that it opened. A case that does not hold rejects.
  *
  * @example An adapter of one's own proves itself
- * ```ts ignore
+ * ```ts
+ * import type { Transport } from "@aegis/sdk";
  * import { messagingContract } from "@aegis/sdk/testing";
  * import { test } from "node:test";
- * import { openMine } from "./mine.ts";
  *
- * for (const { name, run } of messagingContract) test(`mine: ${name}`, () => run(openMine));
+ * function prove(open: () => Promise<Transport>): void {
+ *   for (const { name, run } of messagingContract) test(`mine: ${name}`, () => run(open));
+ * }
+ * console.log(typeof prove);
  * ```
  */
 export const messagingContract: readonly Case[] = [

@@ -34,16 +34,16 @@ test("checkExports() names what is missing, and where the full entries differ", 
   const exported = new Map([["mod.ts", ["a", "b"]], ["edge.ts", ["a"]], ["deno.ts", ["a", "b"]]]);
   deepStrictEqual(checkExports(exported, { "mod.ts": ["a", "c"] }), [
     "mod.ts does not export c",
+    "mod.ts exports b, which is not promised; if it is to be public: `deno run -A tools/check_exports.ts --fix`",
     "edge.ts does not export b, which another full entry exports",
   ]);
-  deepStrictEqual(
-    checkExports(new Map(exported).set("edge.ts", ["b", "a"]), { "mod.ts": ["b"] }),
-    [],
-  );
+  const same = new Map(exported).set("edge.ts", ["b", "a"]);
+  deepStrictEqual(checkExports(same, { "mod.ts": ["b", "a"] }), []);
+  match(checkExports(same, { "mod.ts": ["a"] })[0] ?? "", /exports b, which is not promised/);
 });
 
-test("checkExamples() asks for an example of each entry, function and class", () => {
-  const shown = { tags: [{ kind: "example" }] };
+test("checkExamples() asks for an example that runs of each entry and of what programs use", () => {
+  const shown = { tags: [{ kind: "example", doc: "It calls\n```ts\ncall();\n```" }] };
   const symbols = [
     { name: "call", declarations: [{ kind: "function" }, { kind: "function", jsDoc: shown }] },
     { name: "Options", declarations: [{ kind: "interface" }] },
@@ -53,9 +53,12 @@ test("checkExamples() asks for an example of each entry, function and class", ()
     [],
   );
   const bare = { name: "Client", declarations: [{ kind: "class", jsDoc: { tags: [] } }] };
-  deepStrictEqual(checkExamples("mod.ts", { module_doc: shown, symbols: [bare] }), [
+  const untried = { tags: [{ kind: "example", doc: "```ts ignore\ncall();\n```" }] };
+  const constant = { name: "LIMITS", declarations: [{ kind: "variable", jsDoc: untried }] };
+  deepStrictEqual(checkExamples("mod.ts", { module_doc: shown, symbols: [bare, constant] }), [
     "mod.ts has no documentation of the module with an example",
     "mod.ts: Client has no example",
+    "mod.ts: LIMITS has no example",
   ]);
 });
 
