@@ -56,6 +56,18 @@ export function checkTroubleshooting(page: string, sources: readonly string[]): 
   return faults;
 }
 
+/** Which options of `connect()` the page does not tell of. `source` is that of their interfaces. */
+export function checkOptions(page: string, source: string): string[] {
+  const options = [
+    .../interface ConnectOptions \{([^]*?)^\}/m.exec(source)?.[1]
+      ?.matchAll(/^  readonly (\w+)\?:/gm) ?? [],
+  ].map(([, name = ""]) => name);
+  if (options.length === 0) return ["src/ports/options.ts has no options of ConnectOptions"];
+  const told = (name: string) => new RegExp(`^\\|[^|]*\`${name}[\`.]`, "m").test(page);
+  return options.filter((name) => !told(name))
+    .map((name) => `docs/configuration.md does not tell of the option ${name}`);
+}
+
 /** The anchors of a page's headings, as GitHub makes them. */
 export function anchorsOf(text: string): Set<string> {
   const anchors = new Set<string>();
@@ -110,9 +122,11 @@ async function main(): Promise<number> {
   for (const path of ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
     pages.push({ path, text: await readFile(join(root, path), "utf8") });
   }
-  const help = pages.find(({ path }) => path === "docs/troubleshooting.md")?.text ?? "";
+  const page = (name: string) => pages.find(({ path }) => path === `docs/${name}`)?.text ?? "";
+  const options = await readFile(join(root, "src/ports/options.ts"), "utf8");
   const faults = [
-    ...checkTroubleshooting(help, sources),
+    ...checkTroubleshooting(page("troubleshooting.md"), sources),
+    ...checkOptions(page("configuration.md"), options),
     ...checkLinks(pages, (path) => existsSync(join(root, path))),
   ];
   for (const fault of faults) console.error(fault);

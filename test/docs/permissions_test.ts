@@ -1,14 +1,13 @@
-// The blocks of docs/security.md: with them everything works, nothing beyond them is permitted, and each line is used.
+// The blocks of docs/security.md for calls, events and commands: with them everything works, nothing beyond them is
+// permitted, and each line is used.
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { connect as dial } from "@nats-io/transport-node";
 import {
   AegisError,
   type Bus,
   command,
-  connect,
   createClient,
   createService,
   ensureTopology,
@@ -16,11 +15,9 @@ import {
   on,
   rpc,
 } from "../../mod.ts";
-import { captureLogs } from "../../testing.ts";
-import { type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
 import { until } from "../nats/outage_tools.ts";
+import { type Permitted, permitted } from "./permissions_tools.ts";
 
-const BLOCK = /^```conf\n([^]*?)^```$/gm;
 const Weighed = event("order.weighed");
 const ROLES = [
   "deployer",
@@ -33,60 +30,13 @@ const ROLES = [
   "support",
 ];
 
-const text = await readFile(new URL("../../docs/security.md", import.meta.url), "utf8");
-const blocks = [...text.matchAll(BLOCK)].map(([, block = ""]) => block);
-const permissions = blocks.filter((block) => /^[A-Z]+ = \{$|^authorization \{$/m.test(block)).join(
-  "",
-);
-
-let server: NatsServer;
-const { logger, lines } = captureLogs();
+let world: Permitted;
 before(async () => {
-  const passwords = ROLES.map((role) => `${role.toUpperCase()}_PASS: "p"`).join("\n");
-  // No list of the users: `all` may do all, to bring about what happens to the others.
-  const users = permissions.replace("users: [", `users: [ { user: "all", password: "p" }`);
-  server = await startNatsServer({ config: `trace: true\n${passwords}\n${users}` });
+  world = await permitted();
 });
-const buses: Bus[] = [];
-after(async () => {
-  for (const bus of buses) await bus.close();
-  await server.stop();
-});
+after(() => world[Symbol.asyncDispose]());
 
-async function as(user: string): Promise<Bus> {
-  const bus = await connect({ servers: server.url, user, pass: "p", name: user, logger });
-  buses.push(bus);
-  return bus;
-}
-
-/** What each user has published to and subscribed to, from what the server logged of it. */
-async function traffic(): Promise<Map<string, { publish: Set<string>; subscribe: Set<string> }>> {
-  const users = new Map<string, string>();
-  const seen = new Map(
-    ROLES.map((role) => [role, { publish: new Set<string>(), subscribe: new Set<string>() }]),
-  );
-  const line = /cid:(\d+) .*<<- \[(CONNECT|H?PUB|SUB) (\S+)(.*)\]$/gm;
-  for (const [, cid = "", operation, first = "", rest] of (await server.log()).matchAll(line)) {
-    if (operation === "CONNECT") users.set(cid, /"user":"(\w+)"/.exec(first + rest)?.[1] ?? "");
-    else seen.get(users.get(cid) ?? "")?.[operation === "SUB" ? "subscribe" : "publish"].add(first);
-  }
-  return seen;
-}
-
-/** The subjects of one list of one block. */
-function allowed(role: string, list: "publish" | "subscribe"): string[] {
-  const block = new RegExp(`^${role.toUpperCase()} = \\{\n([^]*?)^\\}`, "m").exec(permissions)?.[1];
-  const subjects = new RegExp(`${list}: \\[([^]*?)\\]`).exec(block ?? "")?.[1] ?? "";
-  return [...subjects.matchAll(/"([^"]+)"/g)].map(([, subject = ""]) => subject);
-}
-
-function covers(pattern: string, subject: string): boolean {
-  const tokens = subject.split(".");
-  return pattern.split(".").every((token, at, all) =>
-    token === ">" || (token === "*" ? tokens[at] !== undefined : token === tokens[at]) &&
-      (at < all.length - 1 || tokens.length === all.length)
-  );
-}
+const as = (user: string): Promise<Bus> => world.as(user);
 
 test("each program does its work with its block of docs/security.md, and uses every line of it", async () => {
   const [deployer, shop, caller, publisher, billing, sender, worker, support] = await Promise.all(
@@ -167,36 +117,27 @@ test("each program does its work with its block of docs/security.md, and uses ev
   const waiting = await commands.send("worker", "work", {}, { delayMs: 60_000 });
   await waiting.cancel();
 
-  await server.restart();
+  await world.server.restart();
   release();
   strictEqual(await missed, "done");
   for (const service of [shops, books, works]) await service.stop();
 
-  const unused: string[] = [];
-  for (const [role, seen] of await traffic()) {
-    for (const list of ["publish", "subscribe"] as const) {
-      const patterns = allowed(role, list);
-      ok(patterns.length > 0, `${role} has no list ${list}`);
-      for (const pattern of patterns) {
-        if (![...seen[list]].some((subject) => covers(pattern, subject))) {
-          unused.push(`${role} ${list} ${pattern}`);
-        }
-      }
-    }
-  }
   // Older servers keep no schedules, and what is for later stays in the work queue.
-  const later = /^2\.(9|1[01])\./.test(server.version)
+  const later = /^2\.(9|1[01])\./.test(world.server.version)
     ? /commands_later|COMMANDS_LATER|^worker publish commands\.worker\.>$/
     : /^$/;
+  const unused = await world.unused(ROLES);
   deepStrictEqual(unused.filter((line) => !later.test(line)), []);
-  deepStrictEqual((await server.log()).match(/.*Permissions Violation.*/g), null);
-  const warnings = lines.filter(({ level }) => level === "warn").map(({ message }) => message);
+  deepStrictEqual(await world.violations(), []);
+  const warnings = world.lines.filter(({ level }) => level === "warn").map(({ message }) =>
+    message
+  );
   deepStrictEqual(warnings.filter((message) => /permi|allow|may not/i.test(message)), []);
 });
 
 /** Takes the event of a durable and refuses it, as a process that dies does, until it has had three deliveries. */
 async function refuseThrice(durable: string): Promise<void> {
-  const nc = await dial({ servers: server.url, user: "all", pass: "p" });
+  const nc = await dial({ servers: world.server.url, user: "all", pass: "p" });
   for (let round = 0; round < 3; round++) {
     const next = await nc.request(`$JS.API.CONSUMER.MSG.NEXT.EVENTS.${durable}`, "1", {
       noMux: true, // what comes keeps its own subject

@@ -1,4 +1,4 @@
-// Users who may do what docs/security.md says that elections need, and nothing else.
+// Users who may do what elections need, and callers who may not hear of them; docs/security.md has the least, line by line.
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";

@@ -1,6 +1,12 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { test } from "node:test";
-import { anchorsOf, checkLinks, checkTroubleshooting, codesIn } from "../../tools/check_docs.ts";
+import {
+  anchorsOf,
+  checkLinks,
+  checkOptions,
+  checkTroubleshooting,
+  codesIn,
+} from "../../tools/check_docs.ts";
 
 const SOURCE = `
 // new AegisError("OLD", "…") is no code of ours
@@ -27,6 +33,17 @@ test("checkTroubleshooting() misses codes, and finds headings and quotes that th
     "docs/troubleshooting.md: no error has the code SHUT",
     `docs/troubleshooting.md: the source has no message "there is no fortune"`,
   ]);
+});
+
+test("checkOptions() misses options that the page does not tell of", () => {
+  const source =
+    "export interface ConnectOptions {\n  /** `who` */\n  readonly servers?: string;\n  readonly tls?: Tls;\n}\n";
+  const page = "| `servers` | where |\n| `tls.caFile` | whom to trust |\n";
+  deepStrictEqual(checkOptions(page, source), []);
+  deepStrictEqual(checkOptions(page.replace("servers", "server"), source), [
+    "docs/configuration.md does not tell of the option servers",
+  ]);
+  deepStrictEqual(checkOptions(page, "").length, 1);
 });
 
 test("anchorsOf() makes anchors as GitHub does, of headings outside of code", () => {
