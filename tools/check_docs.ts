@@ -60,7 +60,7 @@ export function checkTroubleshooting(page: string, sources: readonly string[]): 
 export function checkOptions(page: string, source: string): string[] {
   const options = [
     .../interface ConnectOptions \{([^]*?)^\}/m.exec(source)?.[1]
-      ?.matchAll(/^  readonly (\w+)\?:/gm) ?? [],
+      ?.matchAll(/^ {2}readonly (\w+)\?:/gm) ?? [],
   ].map(([, name = ""]) => name);
   if (options.length === 0) return ["src/ports/options.ts has no options of ConnectOptions"];
   const told = (name: string) => new RegExp(`^\\|[^|]*\`${name}[\`.]`, "m").test(page);
