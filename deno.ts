@@ -27,7 +27,8 @@ export * from "./src/api.ts";
 
 const dial: Dial = async (options) => {
   const transport: { connect: Dial } = await import("@nats-io/transport-deno");
-  return await transport.connect(options, new AbortController().signal);
+  // Looking names up is for Deno.connect(): whoever does it before needs to be permitted the name server too.
+  return await transport.connect({ ...options, resolve: false }, new AbortController().signal);
 };
 
 const connectDeno = createConnect({
