@@ -18,7 +18,7 @@ import { Parking } from "./parking.ts";
 import { Publisher } from "./publisher.ts";
 import { RegistryNotices } from "./registry_notices.ts";
 import { Routes } from "./routes.ts";
-import type { Runtime } from "./runtime.ts";
+import { assertHere, type Runtime } from "./runtime.ts";
 
 /** How a bus is doing. */
 export interface BusHealth {
@@ -127,16 +127,18 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
   let reconnects = 0;
   transport.onStatus((status) => {
     if (status === "connected") reconnects++;
-    runtime.logger[status === "reconnecting" ? "warn" : "info"](`The bus is ${status}`, {
+    // A worker has one for each request, whose end is no news.
+    const calm = runtime.request === undefined ? "info" : "debug";
+    runtime.logger[status === "reconnecting" ? "warn" : calm](`The bus is ${status}`, {
       server: transport.server.address,
     });
   });
-  const roundTrip = (): Promise<number | undefined> =>
+  const roundTrip = (): Promise<number | Error | undefined> =>
     new Promise((resolve) => {
       const timer = clock.setTimer(HEALTH_MS, () => resolve(undefined));
-      transport.ping().catch(() => undefined).then((ms) => {
+      transport.ping().catch((error: Error) => error).then((answer) => {
         timer.cancel();
-        resolve(ms);
+        resolve(answer);
       });
     });
   const bus: Bus = {
@@ -149,7 +151,8 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     },
     metrics,
     async health() {
-      const roundTripMs = transport.status === "connected" ? await roundTrip() : undefined;
+      const answer = transport.status === "connected" ? await roundTrip() : undefined;
+      const roundTripMs = typeof answer === "number" ? answer : undefined;
       const { status } = transport;
       return {
         ok: status === "connected" && roundTripMs !== undefined,
@@ -157,7 +160,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
         roundTripMs,
         server: transport.server,
         reconnects,
-        lastError: transport.lastError,
+        lastError: answer instanceof Error ? answer.message : transport.lastError,
         callsInFlight: caller.inFlight,
         watches: buckets.health(),
       };
@@ -165,6 +168,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     kv: (name, options) => buckets.open(name, options),
     onStatus: (listener) => transport.onStatus(listener),
     async close() {
+      assertHere(runtime);
       caller.close();
       directory.feed.close();
       buckets.close();

@@ -12,7 +12,7 @@ import type { Timer } from "../ports/clock.ts";
 import { hear, type Heard } from "./command_hearing.ts";
 import type { Ending, Observer, Tracked } from "./command_tracked.ts";
 import type { CommandRecords } from "./command_records.ts";
-import type { Runtime } from "./runtime.ts";
+import { assertHere, type Runtime } from "./runtime.ts";
 
 /** How many commands are remembered that nobody asks for; of older ones the record is read when somebody does. */
 const MAX_UNOBSERVED = 100_000;
@@ -123,6 +123,7 @@ export class CommandTracker {
       observer.end({ error: closed() });
       return () => {};
     }
+    assertHere(this.#runtime);
     tracked.observers.add(observer);
     if (tracked.observers.size === 1) this.#follow(tracked);
     return () => {

@@ -220,6 +220,7 @@ class RegistryDiscovery implements Discovery {
       throw new ClosedError("Cannot look for instances: the discovery is closed");
     }
     const directory = this.#directory;
+    directory.assertHere();
     if (this.#unsubscribe === undefined) {
       directory.feed.use();
       this.#unsubscribe = directory.feed.onEnd(() => this.#end());

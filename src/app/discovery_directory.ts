@@ -5,7 +5,7 @@ import { choose } from "../domain/selection.ts";
 import { DiscoveryFeed, type RegistryBucket } from "./discovery_feed.ts";
 import type { Choices, Seen } from "./discovery_service.ts";
 import { DiscoveryView } from "./discovery_view.ts";
-import type { Runtime } from "./runtime.ts";
+import { assertHere, type Runtime } from "./runtime.ts";
 
 /** For how long calls wait to know who is there, since it is looked for, in milliseconds. */
 const KNOW_MS = 1_000;
@@ -25,6 +25,11 @@ export class Directory {
     this.#runtime = runtime;
     this.view = new DiscoveryView(runtime);
     this.feed = new DiscoveryFeed(runtime, this.view, registry);
+  }
+
+  /** @throws {TypeError} in another request than that of the bus, where requests cannot share one. */
+  assertHere(): void {
+    assertHere(this.#runtime);
   }
 
   /** Whether it is known who is there, and up to date. */

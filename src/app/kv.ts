@@ -30,6 +30,7 @@ import { readHistory, readKept, readKey, readKeys } from "./kv_read.ts";
 import { remove } from "./kv_remove.ts";
 import type { KvValues } from "./kv_values.ts";
 import { Watch } from "./kv_watch.ts";
+import { assertHere } from "./runtime.ts";
 
 const TIMEOUT_MS = 5_000;
 const NO_OPTIONS = Object.freeze({});
@@ -140,6 +141,7 @@ export class BucketKv<T> implements Kv<T> {
 
   watch(options: KvWatchOptions = NO_OPTIONS): KvWatch<T> {
     assertWatchOptions(options);
+    assertHere(this.#bucket.parts.runtime);
     const { key, prefix = "" } = options;
     const filter = key === undefined ? prefixFilter(prefix) : keyFilter(key);
     return new Watch({

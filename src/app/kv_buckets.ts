@@ -19,7 +19,7 @@ import {
 import { BrokerTime } from "./kv_time.ts";
 import { KvValues } from "./kv_values.ts";
 import type { Parking } from "./parking.ts";
-import type { Runtime } from "./runtime.ts";
+import { assertHere, type Runtime } from "./runtime.ts";
 
 /** How a bucket is opened by what runs on the bus itself. */
 export interface KvInternals {
@@ -76,6 +76,7 @@ export class KvBuckets {
     assertBucketOptions(options);
     const { schema, ...settings } = options;
     const { runtime } = this.#parts;
+    assertHere(runtime);
     const asked: BucketSettings = {
       // One replica is what nobody has asked for: it takes none away that somebody else did.
       ...(runtime.replicas > 1 ? { replicas: runtime.replicas } : {}),

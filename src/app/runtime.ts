@@ -53,6 +53,15 @@ export interface Runtime {
   readonly request?: RequestContext | undefined;
 }
 
+/**
+ * Asks before anything is waited for that would never come.
+ *
+ * @throws {TypeError} in another request than that of the connection, where requests cannot share one.
+ */
+export function assertHere({ transport }: Runtime): void {
+  void transport.messaging.connected;
+}
+
 /** The codec that a body is in, told by its first byte. @throws {SerializationError} when it is in none of them. */
 export function codecOf(runtime: Runtime, message: Message): Codec {
   const { ascii } = message;

@@ -35,7 +35,11 @@ export interface Subscription {
 
 /** Publish and subscribe. */
 export interface Messaging {
-  /** Whether the server is there now. While it is not, `publish` throws. */
+  /**
+   * Whether the server is there now. While it is not, `publish` throws.
+   *
+   * @throws {TypeError} in another request than that of the connection, where requests cannot share one, as in edge workers.
+   */
   readonly connected: boolean;
   /** A subject prefix of this connection's own, without the last dot, under which answers can be received. */
   readonly inbox: string;

@@ -168,8 +168,8 @@ export function connectError(options: ResolvedConnectOptions, failures: readonly
   const tls = failed("tls");
   if (tls !== undefined) return new AegisError("TLS", `connect(): ${tried}`, because(tls));
   return new UnavailableError(
-    `connect(): no NATS server was reached within ${options.timeoutMs} ms; tried ${tried}. ` +
-      HOW_TO_START[options.source === "ws" ? "ws" : "nats"],
+    `connect(): no NATS server was reached within ${options.timeoutMs} ms; tried ${tried}` +
+      `${tried.endsWith("?") ? "" : "."} ` + HOW_TO_START[options.source === "ws" ? "ws" : "nats"],
     because(failures[0]),
   );
 }

@@ -8,6 +8,7 @@ import { createNatsMessaging } from "./messaging.ts";
 import { settledWithin } from "./settled.ts";
 import { createNatsStreams } from "./streams.ts";
 import { Troubles } from "./troubles.ts";
+import { assertSameRequest } from "./websocket.ts";
 
 /** How long closing may take: a server that stands still must not keep the process. */
 const CLOSE_MS = 5_000;
@@ -19,7 +20,7 @@ interface Internals {
     readonly connected?: boolean;
     /** Makes one attempt to reach a server. */
     dial?(server: unknown): Promise<void>;
-    readonly transport?: { readonly socket?: { destroy?(): void; assertHere?(): void } };
+    readonly transport?: { readonly socket?: { destroy?(): void; readyState?: number } };
   };
 }
 
@@ -45,7 +46,9 @@ export function createNatsTransport(
   let closing: Promise<void> | undefined;
   let server = describe(connection);
 
-  const assertHere = kind === "ws" ? () => protocol?.transport?.socket?.assertHere?.() : () => {};
+  const assertHere = kind === "ws"
+    ? () => assertSameRequest(protocol?.transport?.socket)
+    : () => {};
   const isThere = (): boolean =>
     status === "connected" && protocol?.connected !== false && !connection.isClosed();
   // Whoever wants to send asks for it.

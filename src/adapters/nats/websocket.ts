@@ -73,20 +73,25 @@ class Socket {
     this.onclose?.({ wasClean: true, reason: "" });
   }
 
-  /**
-   * Edge workers bind a socket to the request that opened it: for others it looks open, and nothing comes of it.
-   *
-   * @throws {TypeError} in another request.
-   */
-  assertHere(): void {
-    try {
-      void this.#socket?.readyState;
-    } catch (cause) {
-      throw new TypeError(
-        "This bus was connected in another request, and no request can use the connection of another here; " +
-          "connect in each request, with connect({ perRequest: ctx }), and keep no bus between them",
-        { cause },
-      );
-    }
+  /** @throws in edge workers, in another request than that which opened it. */
+  get readyState(): number | undefined {
+    return this.#socket?.readyState;
+  }
+}
+
+/**
+ * Edge workers bind a socket to the request that opened it: for others it looks open, and nothing comes of it.
+ *
+ * @throws {TypeError} in another request.
+ */
+export function assertSameRequest(socket: { readonly readyState?: unknown } | undefined): void {
+  try {
+    void socket?.readyState;
+  } catch (cause) {
+    throw new TypeError(
+      "This bus was connected in another request, and no request can use the connection of another here; " +
+        "connect in each request, with connect({ perRequest: ctx }), and keep no bus between them",
+      { cause },
+    );
   }
 }
