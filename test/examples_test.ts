@@ -27,11 +27,15 @@ const ALONE: Readonly<Record<string, RegExp>> = {
   "15_discovery.ts": /^map-1 joined, map-2 joined, map-3 joined, map-1 left$/m,
   "demo.ts": /^ {2}→ orders is stopped, the bus is closed$/m,
 };
+/** Those that tests below run, and test/runtime/workerd_test.ts and browser_test.ts. */
 const ELSEWHERE = [
   "05_two_processes_client.ts",
   "05_two_processes_service.ts",
   "06_testing.ts",
   "16_failover.ts",
+  "17_worker.ts",
+  "18_durable_object.ts",
+  "browser",
 ];
 
 const onDeno = "Deno" in globalThis;

@@ -27,7 +27,8 @@ export interface BundleOptions {
 }
 
 /**
- * Bundles a module of `source`, which imports by paths from the root of the repository.
+ * Bundles a module of `source`, which imports by paths from the root of the repository; what it imports may import the
+ * package's entry for the edge by its name.
  *
  * @throws {Error} when something imports what no browser has, such as `node:net`.
  */
@@ -36,6 +37,7 @@ export async function bundle(source: string, options: BundleOptions = {}): Promi
   const { outputFiles, metafile } = await build({
     stdin: { contents: source, resolveDir: ROOT, loader: "ts", sourcefile: "entry.ts" },
     absWorkingDir: ROOT,
+    alias: { "@aegis/sdk/edge": "./edge.ts" },
     outdir: ".",
     write: false,
     metafile: true,

@@ -18,29 +18,14 @@ import { connect as connectByTcp } from "../../mod.ts";
 import { dialWebSocket } from "../../src/adapters/nats/websocket.ts";
 import { createNatsTransport } from "../../src/adapters/nats/transport.ts";
 import { captureLogs } from "../../testing.ts";
-import { freePorts, type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
+import { freePorts, startNatsServer } from "../../tools/nats_server.ts";
+import { startWebSocketServer } from "../../tools/nats_websocket.ts";
 
 const logger = createLogger({ level: "silent" });
 const echo = rpc("echo", (params) => params);
 const refuse = rpc("refuse", () => {
   throw new RpcError("NO", "Not like this", { why: "ü" });
 });
-
-interface WebSocketServer extends AsyncDisposable {
-  readonly server: NatsServer;
-  readonly url: string;
-}
-
-async function startWebSocketServer(): Promise<WebSocketServer> {
-  const [port] = await freePorts(1);
-  const config = `websocket { listen: "127.0.0.1:${port}", no_tls: true }`;
-  const server = await startNatsServer({ config, jetstream: false });
-  return {
-    server,
-    url: `ws://127.0.0.1:${port}`,
-    [Symbol.asyncDispose]: () => server.stop(),
-  };
-}
 
 async function until(what: string, met: () => boolean, ms = 10_000): Promise<void> {
   for (const end = performance.now() + ms; !met();) {
@@ -51,7 +36,7 @@ async function until(what: string, met: () => boolean, ms = 10_000): Promise<voi
 
 const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   async calls() {
-    await using started = await startWebSocketServer();
+    await using started = await startWebSocketServer({ jetstream: false });
     await using one = await connect({ servers: started.url, logger });
     await using two = await connect({ servers: [started.url], logger });
     strictEqual(one.transport, "ws");
@@ -76,7 +61,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   },
 
   async kill() {
-    await using started = await startWebSocketServer();
+    await using started = await startWebSocketServer({ jetstream: false });
     await using one = await connect({ servers: started.url, logger });
     await using two = await connect({ servers: started.url, logger });
     const seen: string[] = [];
@@ -95,7 +80,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   },
 
   async stall() {
-    await using started = await startWebSocketServer();
+    await using started = await startWebSocketServer({ jetstream: false });
     const connection = await dialWebSocket({
       servers: [started.url],
       pingInterval: 200,
@@ -164,7 +149,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     }
     const { WebSocket } = globalThis;
     const [port] = await freePorts(1);
-    await using started = await startWebSocketServer();
+    await using started = await startWebSocketServer({ jetstream: false });
     const start = performance.now();
     globalThis.WebSocket = Throwing as never;
     await rejects(connect({ servers: `ws://127.0.0.1:${port}`, logger }), {
@@ -187,7 +172,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   },
 
   async status() {
-    await using started = await startWebSocketServer();
+    await using started = await startWebSocketServer({ jetstream: false });
     await using bus = await connect({ servers: started.url, logger });
     const seen: string[] = [];
     bus.onStatus((status) => seen.push(status));
@@ -209,7 +194,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   },
 
   async kinds() {
-    await using started = await startWebSocketServer();
+    await using started = await startWebSocketServer({ jetstream: false });
     const [port] = await freePorts(1);
     const tcp = { servers: started.server.url, logger };
     await rejects(connect({ servers: `ws://127.0.0.1:${port}`, logger }), /tried ws:/);
@@ -233,7 +218,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   },
 
   async brought() {
-    await using started = await startWebSocketServer();
+    await using started = await startWebSocketServer({ jetstream: false });
     const connection = await dialWebSocket({ servers: started.url }, new AbortController().signal);
     await using bus = await connectByTcp({ connection, logger });
     strictEqual(bus.transport, "ws");

@@ -1,0 +1,98 @@
+// A worker that keeps a bus between requests, as no worker may. The first request connects; each other one, by its path,
+// uses what the first one has left.
+
+import {
+  type Bus,
+  type Client,
+  type CommandHandle,
+  connect,
+  createClient,
+  createDiscovery,
+  createLogger,
+  createService,
+  type Discovery,
+  event,
+  type Kv,
+  rpc,
+} from "../../edge.ts";
+
+const logger = createLogger({ level: "silent" });
+
+interface Kept {
+  readonly bus: Bus;
+  readonly client: Client;
+  readonly discovery: Discovery;
+  readonly kv: Kv<number>;
+  readonly job: CommandHandle;
+}
+
+async function open(servers: string): Promise<Kept> {
+  const bus = await connect({ servers, logger });
+  const client = createClient({ bus });
+  const discovery = createDiscovery({ bus });
+  const kv = await bus.kv<number>("kept");
+  await kv.put("a", 1);
+  await discovery.discover("keeper");
+  const job = await client.send("keeper", "sleep");
+  return { bus, client, discovery, kv, job };
+}
+
+async function first<T>(all: AsyncIterable<T>): Promise<T | undefined> {
+  for await (const one of all) return one;
+  return undefined;
+}
+
+/** What nothing would come of, in another request than that which has connected. */
+export const USES: Readonly<Record<string, (kept: Kept) => unknown>> = {
+  call: ({ client }) => client.call("keeper", "echo"),
+  publish: ({ client }) => client.publish("kept.used", {}),
+  publishMany: ({ client }) => client.publishMany([event("kept.used")({})]),
+  send: ({ client }) => client.send("keeper", "sleep"),
+  command: ({ client, job }) => client.command(job.id),
+  "job.result": ({ job }) => job.result(),
+  "job.progress": ({ job }) => first(job.progress()),
+  "job.status": ({ job }) => job.status(),
+  "job.cancel": ({ job }) => job.cancel(),
+  deadLetters: ({ client }) => client.listDeadLetters(),
+  "bus.kv": ({ bus }) => bus.kv("kept"),
+  "kv.get": ({ kv }) => kv.get("a"),
+  "kv.put": ({ kv }) => kv.put("a", 2),
+  "kv.keys": ({ kv }) => kv.keys(),
+  "kv.watch": ({ kv }) => first(kv.watch()),
+  discover: ({ discovery }) => discovery.discover("keeper"),
+  select: ({ discovery }) => discovery.select("keeper"),
+  watch: ({ discovery }) => first(discovery.watch("keeper")),
+  service: ({ bus }) => createService("late", { bus, handlers: [rpc("a", () => 1)] }).start(),
+  close: ({ bus }) => bus.close(),
+};
+
+/** Connecting while modules are loaded, which workers may not do. */
+const early = connect({ servers: "ws://127.0.0.1:9" }).catch(String);
+let kept: Kept | undefined;
+
+async function answer(path: string, servers: string): Promise<unknown> {
+  if (path === "early") return await early;
+  if (kept === undefined) {
+    kept = await open(servers);
+    return Object.keys(USES);
+  }
+  if (path === "health") return await kept.bus.health();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => timer = setTimeout(resolve, 5_000, "nothing came of it"));
+  try {
+    return await Promise.race([late, USES[path]!(kept)]);
+  } catch (error) {
+    return String(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const worker: {
+  fetch(request: Request, env: { readonly NATS: string }): Promise<Response>;
+} = {
+  async fetch(request, { NATS }) {
+    return Response.json(await answer(new URL(request.url).pathname.slice(1), NATS) ?? null);
+  },
+};
+export default worker;

@@ -1,0 +1,183 @@
+// Cloudflare's workerd against a real server: the worker of the examples, and one that keeps what no worker may keep.
+
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import {
+  type Bus,
+  command,
+  connect,
+  createClient,
+  createService,
+  on,
+  rpc,
+  RpcError,
+  type Service,
+} from "../../mod.ts";
+import { deferred } from "../../src/domain/deferred.ts";
+import { startWebSocketServer, type WebSocketServer } from "../../tools/nats_websocket.ts";
+import { startWorker, type Worker, type WorkerOptions } from "../../tools/workerd.ts";
+import { logger, until } from "../nats/outage_tools.ts";
+
+const skip = "Deno" in globalThis || "Bun" in globalThis
+  ? "a worker is the same whoever starts it, and Node does"
+  : parseInt(process.versions.node) < 22
+  ? "miniflare needs Node 22"
+  : false;
+
+/** Starts one, and keeps to itself what it logs. */
+async function start(
+  path: string,
+  vars: WorkerOptions["vars"],
+  objects: WorkerOptions["objects"] = {},
+): Promise<Worker> {
+  return await startWorker(path, { vars, objects, onLog: () => {} });
+}
+
+/** How many have come by WebSocket and are there. */
+async function sockets(server: WebSocketServer): Promise<number> {
+  return (await server.connections()).filter(({ type }) => type === "websocket").length;
+}
+
+/** What the worker speaks to. A brew takes as long as it is held. */
+async function serveCafe(bus: Bus, brewing: Promise<void>): Promise<Service> {
+  const board = await bus.kv("board");
+  const price = rpc("price", (params) => {
+    const { drink } = params as { drink: string };
+    if (drink === "mocha") return { drink, cents: 410 };
+    throw new RpcError("NOT_ON_THE_MENU", `There is no ${drink} here`);
+  });
+  const brew = command("brew", async ({ payload }) => {
+    const { drink, guest } = payload as { drink: string; guest: string };
+    await brewing;
+    await board.put(guest, { drink, state: "ready" });
+    return { cup: `${drink} for ${guest}` };
+  });
+  const cafe = createService("cafe", { bus, handlers: [price, brew] });
+  await cafe.start();
+  return cafe;
+}
+
+test("a worker calls, publishes, sends and reads results and KV, and leaves no connection", {
+  skip,
+}, async () => {
+  await using server = await startWebSocketServer();
+  await using bus = await connect({ servers: server.server.url, logger });
+  const brewing = deferred<void>();
+  await using _cafe = await serveCafe(bus, brewing.promise);
+  const ordered: unknown[] = [];
+  const note = on("cafe.ordered", ({ payload }) => void ordered.push(payload));
+  await using books = createService("books", { bus, handlers: [note] });
+  await books.start();
+  const worker = await start("examples/17_worker.ts", { NATS: server.url });
+  try {
+    const answer = async (path: string, method = "GET") => {
+      const response = await worker.fetch(path, { method });
+      return [response.status, await response.json()];
+    };
+    deepStrictEqual(await answer("/price?drink=mocha"), [200, { drink: "mocha", cents: 410 }]);
+    deepStrictEqual(await answer("/price?drink=tea"), [400, {
+      code: "NOT_ON_THE_MENU",
+      message: "There is no tea here",
+    }]);
+    const [status, { id }] = await answer("/orders?drink=mocha", "POST") as [
+      number,
+      { id: string },
+    ];
+    strictEqual(status, 202);
+    await until("what has sent the command is gone", async () => await sockets(server) === 0);
+    const result = answer(`/orders/${id}`);
+    await until("the request that waits has a connection", async () => await sockets(server) === 1);
+    brewing.resolve();
+    deepStrictEqual(await result, [200, { cup: "mocha for the worker" }]);
+    deepStrictEqual(await answer("/board"), [200, [
+      { guest: "the worker", drink: "mocha", state: "ready" },
+    ]]);
+    await until("the event has come", () => ordered.length === 1);
+    deepStrictEqual(ordered, [{ id, drink: "mocha" }]);
+    strictEqual((await answer("/orders/nobody.1"))[0], 400);
+    await until("no connection is left", async () => await sockets(server) === 0);
+    await server.server.kill();
+    const [away, { message }] = await answer("/price") as [number, { message: string }];
+    strictEqual(away, 503);
+    match(message, /tried ws:\/\/127\.0\.0\.1:\d+\/: .*does a server listen there/);
+  } finally {
+    await worker[Symbol.asyncDispose]();
+  }
+});
+
+test(
+  "what one request of a worker has connected, no other can use, and each use says so",
+  { skip },
+  async () => {
+    await using server = await startWebSocketServer();
+    await using bus = await connect({ servers: server.server.url, logger });
+    const handlers = [
+      rpc("echo", (params) => params),
+      command("sleep", () => new Promise(() => {})),
+    ];
+    const keeper = createService("keeper", { bus, handlers });
+    await keeper.start();
+    const worker = await start("test/runtime/workerd_kept.ts", { NATS: server.url });
+    try {
+      const ask = async (path: string) => await (await worker.fetch(`/${path}`)).json();
+      match(String(await ask("early")), /called while modules are loaded/);
+      const uses = await ask("") as string[];
+      ok(uses.length > 15);
+      const told = /This bus was connected in another request.*connect\(\{ perRequest: ctx \}\)/;
+      for (const use of uses) match(JSON.stringify(await ask(use)), told, use);
+      const health = await ask("health") as { ok: boolean; lastError: string };
+      strictEqual(health.ok, false);
+      match(health.lastError, told);
+    } finally {
+      await worker[Symbol.asyncDispose]();
+      await keeper.stop({ graceMs: 0 });
+    }
+  },
+);
+
+test(
+  "a service in a Durable Object needs no requests, and comes back by itself",
+  { skip },
+  async () => {
+    await using server = await startWebSocketServer();
+    await using bus = await connect({ servers: server.server.url, logger });
+    const client = createClient({ bus });
+    const visit = async (): Promise<{ visits: number; by: string }> => {
+      const options = { timeoutMs: 1_000, idempotent: true };
+      let found: { visits: number; by: string } | undefined;
+      await until("the object answers", async () => {
+        found = await client.call<typeof found>("visits", "visit", {}, options).catch(() =>
+          undefined
+        );
+        return found !== undefined;
+      }, 20_000);
+      return found!;
+    };
+    const vars = { NATS: server.url, AWAKE_MS: 100 };
+    const worker = await start("test/runtime/workerd_object.ts", vars, { VISITS: "Visits" });
+    try {
+      const { instanceId } = await (await worker.fetch("/visits")).json() as { instanceId: string };
+      deepStrictEqual(await visit(), { visits: 1, by: instanceId });
+      const alarms = async () => Number(await (await worker.fetch("/visits?alarms")).text());
+      const before = await alarms();
+      await until("one alarm sets the next", async () => await alarms() > before + 2);
+      deepStrictEqual(await visit(), { visits: 2, by: instanceId });
+
+      strictEqual((await worker.fetch("/visits?abort")).status, 500);
+      const second = await visit();
+      notStrictEqual(second.by, instanceId, "it is another one after a crash");
+      ok(second.visits > 2, "and goes on counting");
+
+      await server.server.kill();
+      await worker.redeploy();
+      await server.server.restart();
+      const third = await visit();
+      notStrictEqual(third.by, second.by, "it is another one after a deployment");
+      ok(third.visits > second.visits);
+      await until("it alone has a connection", async () => await sockets(server) === 1);
+    } finally {
+      await worker[Symbol.asyncDispose]();
+    }
+  },
+);

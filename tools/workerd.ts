@@ -1,0 +1,70 @@
+// Workers as Cloudflare runs them: its workerd, started on this machine by miniflare, which needs no network and no account.
+
+import type { MiniflareOptions } from "miniflare";
+import { bundle } from "./edge_bundle.ts";
+
+/** The day whose behaviour of the runtime is asked for, as in a worker's configuration. */
+export const COMPATIBILITY_DATE = "2026-07-30";
+
+/** What a worker finds in its environment, and where it listens. */
+export interface WorkerOptions {
+  /** Its variables. */
+  readonly vars: Readonly<Record<string, string | number>>;
+  /** The classes of its Durable Objects, by the names of their bindings. */
+  readonly objects?: Readonly<Record<string, string>>;
+  /** Called with each line that it logs. @default it goes to standard output */
+  readonly onLog?: (line: string) => void;
+  /** The port on 127.0.0.1. @default a free one */
+  readonly port?: number;
+}
+
+/** A worker that runs. */
+export interface Worker extends AsyncDisposable {
+  /** Where it is, such as `"http://127.0.0.1:8787/"`. */
+  readonly url: string;
+  /** Sends a request to a path. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Ends its process and starts another one, with what Durable Objects have stored, as a deployment does. */
+  redeploy(): Promise<void>;
+}
+
+/** Runs the module at `path`, from the root of the repository, as a worker. */
+export async function startWorker(path: string, options: WorkerOptions): Promise<Worker> {
+  const { Miniflare } = await import("miniflare");
+  const source = JSON.stringify(`./${path}`);
+  const { first: [script = ""] } = await bundle(
+    `export * from ${source}; export { default } from ${source};`,
+  );
+  const { onLog, port } = options;
+  const objects = Object.entries(options.objects ?? {});
+  const settings = (turn: number): MiniflareOptions => ({
+    modules: true,
+    script,
+    compatibilityDate: COMPATIBILITY_DATE,
+    bindings: { ...options.vars, TURN: turn },
+    durableObjects: Object.fromEntries(
+      objects.map(([name, className]) => [name, { className, useSQLite: true }]),
+    ),
+    cf: false, // which would be fetched
+    ...(port === undefined ? {} : { port }),
+    ...(onLog === undefined
+      ? {}
+      : { handleStructuredLogs: ({ message }: { message: string }) => onLog(message) }),
+  });
+  let turn = 0;
+  const miniflare = new Miniflare(settings(turn));
+  let url = String(await miniflare.ready);
+  return {
+    get url() {
+      return url;
+    },
+    async fetch(path, init) {
+      return await fetch(new URL(path, url), init);
+    },
+    async redeploy() {
+      await miniflare.setOptions(settings(++turn));
+      url = String(await miniflare.ready);
+    },
+    [Symbol.asyncDispose]: () => miniflare.dispose(),
+  };
+}
