@@ -29,8 +29,10 @@ const AT_ONCE = 3;
 const LIMIT_MS = 1_800_000;
 /** Into how many parts the files are divided on Deno, so that none has to wait long for the last. */
 const PARTS = 3 * AT_ONCE;
-/** What depends on the server, and is therefore run on the oldest one too. */
-const ON_OLDEST = /^test\/(nats|contract)\/|^test\/app\/(event|command|kv)/;
+/** Connections are made alike to every server; all else is run on the oldest one too. */
+const OF_CONNECTIONS =
+  /^test\/nats\/(auth|connect|own_connection|per_request|reconnect|remembered|rolling|second|tls|troubles|websocket)/;
+const ON_OLDEST = /^test\/(nats|contract)\/|^test\/app\/(command|event|kv)/;
 const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */
@@ -160,7 +162,8 @@ if (import.meta.main) {
   const [name = "deno", ...files] = process.argv.slice(2);
   if (name === "oldest") {
     const env = { NATS_SERVER_SUITE: "bookworm", TEST_BACKEND: "NATS" };
-    const all = (await testFiles()).filter((file) => ON_OLDEST.test(file));
+    const all = (await testFiles())
+      .filter((file) => ON_OLDEST.test(file) && !OF_CONNECTIONS.test(file));
     process.exitCode = await onDeno(files.length > 0 ? files : all, env);
   } else if (name === "deno" && files.length === 0) {
     process.exitCode = await onDeno(await testFiles(), {});
