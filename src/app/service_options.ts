@@ -93,7 +93,7 @@ export interface ServiceOptions<Handlers extends readonly Handler[] = readonly H
   readonly concurrency?: number;
   /**
    * How long a command has to wait to go before one that has just come and has the next higher priority, in milliseconds:
-   * so none waits for ever behind others that keep coming.
+   * so none waits for ever behind others that keep coming. At most one of four that begin does so.
    *
    * @default {30000}
    */

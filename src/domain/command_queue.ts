@@ -13,6 +13,9 @@ const SLOW_MS = 40;
 /** Slots that become free one by one are gathered for this long before they are asked for. */
 const GATHER_MS = 2;
 
+/** What a level of priority is worth where age counts for nothing against it, in milliseconds. */
+const STRICT_MS = 1e13;
+
 /** Slots of a command's handler, or of the service; and, while a plan is made, what of them is given away. */
 export class Slots {
   readonly concurrency: number;
@@ -47,6 +50,8 @@ export class Slots {
 export class CommandQueue {
   readonly index: number;
   readonly command: Slots;
+  /** Its priority: 0 (low) to 3 (critical). */
+  readonly level: number;
   /** What its priority is worth, in milliseconds of waiting. */
   readonly bonus: number;
   /** After how long without a delivery it is taken for empty, in milliseconds. */
@@ -74,10 +79,18 @@ export class CommandQueue {
   countedUnasked = true;
 
   /** Makes a queue of which nothing is known. */
-  constructor(index: number, command: Slots, bonus: number, coldMs: number, now: number) {
+  constructor(
+    index: number,
+    command: Slots,
+    level: number,
+    ageingMs: number,
+    coldMs: number,
+    now: number,
+  ) {
     this.index = index;
     this.command = command;
-    this.bonus = bonus;
+    this.level = level;
+    this.bonus = level * ageingMs;
     this.coldMs = coldMs;
     this.#emptyAt = now;
   }
@@ -107,12 +120,22 @@ export class CommandQueue {
     return this.backlog > 0 && (this.asked > 0 || now - this.#knownAt < LOOK_AGAIN_MS);
   }
 
-  /** Its place in the order, smallest first. `offset` leads from the worker's clock to the broker's. */
-  place(now: number, offset: number): number {
+  /** Since when its oldest has waited, at the longest. `offset` leads from the worker's clock to the broker's. */
+  since(now: number, offset: number): number {
     // Nobody can have waited there for longer than since it was last seen empty. So a queue that nobody can look at grows
     // old as well, and is asked in time.
-    const since = this.backlog > 0 ? this.#head : offset + (this.asked > 0 ? now : this.#emptyAt);
-    return since - this.bonus;
+    return this.backlog > 0 ? this.#head : offset + (this.asked > 0 ? now : this.#emptyAt);
+  }
+
+  /** The place of one that was stored at `since`, smallest first: by age, a level being worth some of it, or strictly by level. */
+  place(since: number, byAge: boolean): number {
+    return since - this.bonus - (byAge ? 0 : this.level * STRICT_MS);
+  }
+
+  /** Whether a command of another queue that begins now goes before one that waits here, and could begin as well. */
+  isPassedBy(other: CommandQueue, ofService: boolean): boolean {
+    return this.level > other.level && this.backlog > this.coming &&
+      (this.command === other.command || (ofService && this.command.free > 0));
   }
 
   /** One came. */

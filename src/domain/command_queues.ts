@@ -1,6 +1,7 @@
 // Command queues: which of its queues a worker asks for how many commands, so that priority is strict and nobody starves.
 
-import { COLD_MS, CommandQueue, Slots, sortByKey } from "./command_queue.ts";
+import { CommandOrder } from "./command_order.ts";
+import { COLD_MS, CommandQueue, Slots } from "./command_queue.ts";
 
 /** By how many milliseconds of waiting one level of priority is outweighed, unless a service says otherwise. */
 export const AGEING_MS = 30_000;
@@ -47,8 +48,7 @@ export interface CommandAsk {
 /**
  * Decides what one worker asks for.
  *
- * Queues are in the order of how long their oldest command has waited, a level of priority being worth `ageingMs`. A queue
- * is hot while something is known to wait there: what is asked of it is sure to come, so it takes slots, and queues of
+ * Queues have an order, see {@linkcode CommandOrder}; a level of priority is worth `ageingMs` of waiting. A queue is hot while something is known to wait there: what is asked of it is sure to come, so it takes slots, and queues of
  * lower order get what is left. A cold queue has a small standing request, which takes no slots: most likely nothing comes.
  * What comes and finds no slot is handed back, and the queue is hot. Requests cannot be taken back.
  *
@@ -56,7 +56,7 @@ export interface CommandAsk {
  */
 export class CommandQueues {
   readonly #queues: readonly CommandQueue[];
-  readonly #order: CommandQueue[];
+  readonly #order: CommandOrder;
   readonly #commands: readonly Slots[];
   readonly #service: Slots;
   readonly #asks: CommandAsk[] = [];
@@ -83,9 +83,10 @@ export class CommandQueues {
       const slots = this.#commands[command]!;
       slots.queues++;
       this.#service.queues++;
-      return new CommandQueue(index, slots, level * ageingMs, coldMs, now);
+      return new CommandQueue(index, slots, level, ageingMs, coldMs, now);
     });
-    this.#order = [...this.#queues];
+    const slots = options.concurrency.reduce((sum, concurrency) => sum + concurrency, 0);
+    this.#order = new CommandOrder(this.#queues, this.#service, slots);
     this.#unasked = this.#queues.length;
   }
 
@@ -113,7 +114,7 @@ export class CommandQueues {
     this.#observe(storedAt, now);
     from.came(storedAt, pending, now);
     this.#note(from);
-    return this.#hasSlot(from, storedAt - from.bonus, now);
+    return this.#hasSlot(from, storedAt, now);
   }
 
   /** A command that was stored at `storedAt` went back to its queue, to be delivered again at once. */
@@ -125,6 +126,7 @@ export class CommandQueues {
 
   /** A command takes a slot. */
   began(queue: number): void {
+    this.#order.began(this.#queues[queue]!);
     this.#queues[queue]!.command.running++;
     this.#service.running++;
   }
@@ -193,15 +195,13 @@ export class CommandQueues {
     this.#dueAt = Infinity;
     this.#service.reset();
     for (const command of this.#commands) command.reset();
-    const offset = this.#offset ?? 0;
     for (const queue of this.#queues) {
       queue.settle(now);
-      queue.key = queue.place(now, offset);
       queue.command.coming += queue.coming;
       this.#service.coming += queue.coming;
     }
-    sortByKey(this.#order);
-    for (const queue of this.#order) {
+    this.#order.place(now, this.#offset ?? 0);
+    for (const queue of this.#order.queues) {
       queue.command.coming -= queue.coming;
       this.#service.coming -= queue.coming;
       if (this.#turn(queue, now)) this.#look(queue, now);
@@ -223,6 +223,10 @@ export class CommandQueues {
     if (queue.backlog > 0) {
       left = Math.min(left, command.free - command.taken - command.coming);
       left = Math.min(left, service.free - service.taken - service.coming);
+    }
+    const { share } = this.#order;
+    if (left > share && this.#hot > 1 && this.#order.passes(queue, queue.key)) {
+      left = Math.min(left, queue.asked + share);
     }
     const fresh = queue.isFresh(now);
     const target = queue.target(left, now);
@@ -256,14 +260,14 @@ export class CommandQueues {
     this.#due(queue.lookAt);
   }
 
-  /** Whether there is a slot, but for those that are taken by what is on its way from queues before `key`. */
-  #hasSlot(queue: CommandQueue, key: number, now: number): boolean {
-    const { command } = queue;
+  /** Whether there is a slot for what was stored then, but for what is on its way and goes first. */
+  #hasSlot(queue: CommandQueue, storedAt: number, now: number): boolean {
+    const { command } = queue, { byAge } = this.#order, key = queue.place(storedAt, byAge);
     let ofCommand = command.free, ofService = this.#service.free;
     if (ofCommand > 0 && ofService > 0 && this.#hot > (queue.countedHot ? 1 : 0)) {
       for (const other of this.#queues) {
         if (other === queue || other.coming === 0 || other.isCold(now)) continue;
-        if (other.place(now, 0) >= key) continue;
+        if (other.place(other.since(now, 0), byAge) >= key) continue;
         ofService -= other.coming;
         if (other.command === command) ofCommand -= other.coming;
       }

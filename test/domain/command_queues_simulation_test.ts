@@ -86,6 +86,59 @@ test("under a flood of critical commands low ones wait for three levels longer, 
   }
 });
 
+test("what has waited long keeps nothing urgent from its turn, and has a share of the slots itself", () => {
+  for (const [slots, workers, looks] of [[1, 1, true], [8, 1, false], [16, 3, true]] as const) {
+    const simulation = new Simulation({
+      queues: LEVELS,
+      concurrency: [slots],
+      serviceConcurrency: Infinity,
+      ageingMs: 100,
+      workers,
+      looks,
+      workMs: () => 10,
+    });
+    const all = slots * workers;
+    // All of it is older than three levels are worth before any of it is run.
+    for (let i = 0; i < 1_000 * all; i++) simulation.send(i % 2 === 0 ? LOW : NORMAL);
+    // From then on critical ones come for half of the slots, now and then.
+    const few = () => {
+      for (let i = 0; i < all; i++) simulation.send(CRITICAL);
+      if (simulation.now < 4_000) simulation.after(20, few);
+    };
+    simulation.after(1_000, few);
+    simulation.run(4_100);
+    const critical = waits(simulation, CRITICAL);
+    const name = `${all} slots`;
+    ok(critical.length > 100 * all, `${name}: ${critical.length} critical ones were run`);
+    // One round of what runs already, one of themselves, and the share of the aged.
+    ok(Math.max(...critical) <= 50, `${name}: a critical one waited ${Math.max(...critical)} ms`);
+    const aged = simulation.started.length - critical.length;
+    ok(aged > 100 * all, `${name}: ${aged} of the others were run`);
+    const busy = simulation.started.length / (simulation.now / 10 * all);
+    ok(busy > 0.9, `${name}: ${busy} of the slots were in use`);
+  }
+});
+
+test("behind a backlog of critical ones that never ends a quarter is for those that have waited longer", () => {
+  const simulation = new Simulation({
+    queues: LEVELS,
+    concurrency: [8],
+    serviceConcurrency: Infinity,
+    ageingMs: 100,
+    workMs: () => 10,
+  });
+  for (let i = 0; i < 2_000; i++) simulation.send(LOW);
+  const more = () => {
+    for (let i = 0; i < 16; i++) simulation.send(CRITICAL);
+    if (simulation.now < 4_000) simulation.after(10, more);
+  };
+  simulation.after(400, more);
+  simulation.run(4_000);
+  const begun = simulation.started.filter(({ startedAt }) => startedAt >= 800);
+  const low = begun.filter(({ queue }) => queue === LOW).length / begun.length;
+  ok(low > 0.1 && low <= 0.26, `${low} of what was run was of low priority`);
+});
+
 test("a command that is flooded does not starve another one of the same priority", () => {
   const simulation = new Simulation({
     queues: PAIR,
