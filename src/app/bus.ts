@@ -195,7 +195,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
     trouble: () =>
       buckets.health().find(({ bucket, live }) => bucket === REGISTRY_BUCKET && !live)?.error,
   });
-  const stamp = { by: runtime.name, version: "0.0.0" };
+  const stamp = { by: runtime.name, version: "0.0.0", yields: true };
   const records = new CommandRecords(runtime, busStreams, parking, stamp);
   const tracker = new CommandTracker(runtime, records);
   PARTS.set(Object.freeze(bus), {

@@ -125,7 +125,7 @@ export function createClient(options: ClientOptions): Client {
   const circuits = circuitsOf(runtime, circuitSettings(options.circuit, "of a client"));
   return clientOf(
     { runtime, caller, middleware, source: runtime.name, origin: undefined, peers, circuits },
-    { by: runtime.name, version: "0.0.0" },
+    { by: runtime.name, version: "0.0.0", yields: true },
     options.bus,
   );
 }

@@ -2,7 +2,14 @@
 
 import { ConflictError } from "../domain/error.ts";
 import { fromText } from "../domain/deliver_from.ts";
-import { isNewer, isSameProgram, type Stamp, stamped, stampOf } from "../domain/stamp.ts";
+import {
+  isNewer,
+  isSameProgram,
+  isYielding,
+  type Stamp,
+  stamped,
+  stampOf,
+} from "../domain/stamp.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { ConsumerConfig, ConsumerState, StreamAdmin, StreamConfig } from "../ports/stream.ts";
 
@@ -89,6 +96,14 @@ export async function planStream(
   }
   const known = stampOf(is.description);
   if (isNewer(known, stamp)) return kept(base, changes);
+  const isFixed = changes.some(({ setting }) => FIXED_OF_STREAM.includes(setting));
+  if (isYielding(stamp, known) && !isFixed) {
+    if (subjects === is.subjects) return kept(base, changes);
+    return {
+      step: { ...base, action: "update", changes: changes.slice(-1), by: known?.by },
+      apply: () => admin.updateStream({ ...is, subjects }),
+    };
+  }
   if (changes.length === 0) {
     // Who asks for nothing has no settings that somebody older could undo.
     if (Object.keys(asked).length === 0 || known === undefined || !isNewer(stamp, known)) {
@@ -96,9 +111,7 @@ export async function planStream(
     }
     changes.push({ setting: "version", is: known?.version, wanted: stamp.version });
   }
-  if (changes.some(({ setting }) => FIXED_OF_STREAM.includes(setting))) {
-    return conflicting(base, changes);
-  }
+  if (isFixed) return conflicting(base, changes);
   const next = { ...is, ...asked, subjects, description: stamped(config.description, stamp) };
   return {
     step: { ...base, action: "update", changes, by: known?.by },

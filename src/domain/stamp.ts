@@ -8,6 +8,8 @@ export interface Stamp {
   readonly by: string;
   /** Its version. */
   readonly version: string;
+  /** Whether it leaves as they are the settings of another program: one that only sends does not know what others need. */
+  readonly yields?: boolean;
 }
 
 /** A description that ends with a stamp. Descriptions are what every server keeps, the oldest too. */
@@ -25,6 +27,11 @@ export function stampOf(description: string): Stamp | undefined {
 export function isNewer(there: Stamp | undefined, own: Stamp): boolean {
   return there !== undefined && isSameProgram(there, own) &&
     compareVersions(word(there.version), word(own.version)) > 0;
+}
+
+/** Whether what is there was set up by a program whose settings this one does not touch. */
+export function isYielding(own: Stamp, there: Stamp | undefined): boolean {
+  return own.yields === true && there !== undefined && !isSameProgram(own, there);
 }
 
 /** Whether both are of one program, in whatever version. */

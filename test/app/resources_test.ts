@@ -138,6 +138,25 @@ test("what an older version, or another service, has set on a stream is changed"
   }
 });
 
+test("a program that only sends leaves what a service has set on a stream, and adds what it needs", async () => {
+  const sender = { by: "web", version: "0.0.0", yields: true };
+  const admin = await after(wantStream({ maxAgeMs: 2_000 }, shop("1.0.0")));
+  const kept = await planStream(admin, wantStream({ maxAgeMs: 9 }, sender));
+  const change = { setting: "maxAgeMs", is: 2_000, wanted: 9 };
+  deepStrictEqual(await taken(admin, kept), ["keep", [change], []]);
+  const needs = await planStream(admin, wantStream({ maxAgeMs: 9, subjects: ["more.>"] }, sender));
+  strictEqual((await taken(admin, needs))[0], "update");
+  deepStrictEqual(admin.config?.subjects, ["events.>", "more.>"]);
+  strictEqual(admin.config?.maxAgeMs, 2_000);
+  strictEqual(admin.config?.description, "Events (set up by shop 1.0.0)");
+  const fixed = await planStream(admin, wantStream({ storage: "memory" }, sender));
+  strictEqual(fixed.step.action, "conflict");
+  // What it has set up itself it may change.
+  const own = await after(wantStream({ maxAgeMs: 2_000 }, sender));
+  const changed = await planStream(own, wantStream({ maxAgeMs: 9 }, sender));
+  strictEqual((await taken(own, changed))[0], "update");
+});
+
 test("a service that asks for nothing leaves the stamp of a stream alone", async () => {
   const admin = await after(wantStream({ maxAgeMs: 9 }, shop("1.0.0")));
   const planned = await planStream(admin, wantStream({}, shop("2.0.0")));
