@@ -136,6 +136,24 @@ test(`examples/16_failover.ts kills and stops leaders on a server${why}`, { skip
   match(program.output(), /^within a second after it was stopped: true$/m);
 });
 
+test(`examples/browser/serve.ts serves the page and the worker${why}`, { skip }, async () => {
+  const [nats, port] = await freePorts(2);
+  const ports = ["--port", "0", "--nats", `${nats}`, "--worker", `${port}`];
+  const program = example("browser/serve.ts", ...ports);
+  try {
+    await printed(program, /^The worker is at /m);
+    const [, page = ""] = /^The page is at (\S+)$/m.exec(program.output()) ?? [];
+    const get = async (base: string, path: string) =>
+      await (await fetch(new URL(path, base))).text();
+    match(await get(page, "/"), /<script type="module" src="page.js">/);
+    match(await get(page, "/page.js"), /wsconnect/);
+    match(await get(`http://127.0.0.1:${port}`, "/price?drink=mocha"), /"cents":410,"from":"cafe-/);
+  } finally {
+    program.stop("SIGINT");
+  }
+  strictEqual(await program.ended, 0, program.output());
+});
+
 test(
   `the demo names the server that is not there, and how to start one${why}`,
   { skip },

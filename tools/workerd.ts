@@ -1,7 +1,10 @@
 // Workers as Cloudflare runs them: its workerd, started on this machine by miniflare, which needs no network and no account.
 
+import { readdir, readFile } from "node:fs/promises";
+import process from "node:process";
 import type { MiniflareOptions } from "miniflare";
 import { bundle } from "./edge_bundle.ts";
+import { watchProcess } from "./guard.ts";
 
 /** The day whose behaviour of the runtime is asked for, as in a worker's configuration. */
 export const COMPATIBILITY_DATE = "2026-07-30";
@@ -52,8 +55,10 @@ export async function startWorker(path: string, options: WorkerOptions): Promise
       : { handleStructuredLogs: ({ message }: { message: string }) => onLog(message) }),
   });
   let turn = 0;
-  const miniflare = new Miniflare(settings(turn));
+  const miniflare = withoutSignals(() => new Miniflare(settings(turn)));
   let url = String(await miniflare.ready);
+  let watched = await watchRuntimes();
+  const unwatch = () => watched.forEach((forget) => forget());
   return {
     get url() {
       return url;
@@ -63,8 +68,39 @@ export async function startWorker(path: string, options: WorkerOptions): Promise
     },
     async redeploy() {
       await miniflare.setOptions(settings(++turn));
+      unwatch();
       url = String(await miniflare.ready);
+      watched = await watchRuntimes();
     },
-    [Symbol.asyncDispose]: () => miniflare.dispose(),
+    async [Symbol.asyncDispose]() {
+      await miniflare.dispose();
+      unwatch();
+    },
   };
+}
+
+/** Miniflare would end the process at a signal, before whatever else the signal stops has stopped. */
+function withoutSignals<T>(make: () => T): T {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const before = signals.map((signal) => new Set(process.listeners(signal)));
+  const made = make();
+  for (const [index, signal] of signals.entries()) {
+    for (const listener of process.listeners(signal)) {
+      if (!before[index]!.has(listener)) process.off(signal, listener);
+    }
+  }
+  return made;
+}
+
+/** A workerd does not end with the process that has started it. Where the system does not tell of it, it may stay. */
+async function watchRuntimes(): Promise<(() => void)[]> {
+  const tasks = await readdir("/proc/self/task").catch(() => []);
+  const read = (path: string) => readFile(path, "utf8").catch(() => "");
+  const lists = await Promise.all(tasks.map((task) => read(`/proc/self/task/${task}/children`)));
+  const watched: (() => void)[] = [];
+  for (const pid of lists.join(" ").split(" ").filter(Boolean).map(Number)) {
+    const command = await read(`/proc/${pid}/cmdline`);
+    if (command.includes("workerd")) watched.push(watchProcess(pid));
+  }
+  return watched;
 }

@@ -15,7 +15,7 @@ import * as v from "valibot";
 /** A cup on the board, which every page watches: the bucket "board" has one for each guest. */
 export interface Cup {
   readonly drink: string;
-  readonly state: "waiting" | "brewing" | "ready";
+  readonly state: "brewing" | "ready";
 }
 
 /** What clients import, the type alone. */
@@ -28,6 +28,8 @@ export type Cafe = Service<
 
 const PRICES: Readonly<Record<string, number>> = { espresso: 220, cappuccino: 340, mocha: 410 };
 const STEPS = ["grinding the beans", "heating the water", "pouring", "adding the foam"];
+/** How long a cup stays on the board. */
+const READY_MS = 60_000;
 
 /** The service. `stepMs` is how long each step of a brew takes. */
 export async function createCafe(bus: Bus, stepMs = 500): Promise<Cafe> {
@@ -46,12 +48,17 @@ export async function createCafe(bus: Bus, stepMs = 500): Promise<Cafe> {
     concurrency: 8,
   }, async ({ payload: { drink, guest } }, ctx) => {
     await board.put(guest, { drink, state: "brewing" });
-    for (const [index, step] of STEPS.entries()) {
-      await ctx.progress(index * 100 / STEPS.length, step);
-      await pause(stepMs, ctx.signal);
+    try {
+      for (const [index, step] of STEPS.entries()) {
+        await ctx.progress(index * 100 / STEPS.length, step);
+        await pause(stepMs, ctx.signal);
+      }
+    } catch (error) {
+      await board.delete(guest); // the order was taken back, or comes again
+      throw error;
     }
     await ctx.progress(100, "served");
-    await board.put(guest, { drink, state: "ready" });
+    await board.put(guest, { drink, state: "ready" }, { ttlMs: READY_MS });
     return { cup: `${drink} for ${guest}` };
   });
 
