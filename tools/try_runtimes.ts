@@ -8,10 +8,11 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { buildNpm, packNpm } from "./build_npm.ts";
+import { ensureChromium } from "./chromium.ts";
 import { execute, mustExecute } from "./execute.ts";
 import { startNatsServer } from "./nats_server.ts";
 import { TEST_RUNTIMES, testRun } from "./run_tests.ts";
-import { findBun, findDeno } from "./runtime.ts";
+import { findBun, findDeno, findNode } from "./runtime.ts";
 import { countTests } from "./test_counts.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -56,6 +57,33 @@ async function permissions(): Promise<Row> {
     failed: code !== 0,
     ...(code === 0 ? {} : { why: output }),
   };
+}
+
+/** Workers and a Durable Object in Cloudflare's workerd, which Node starts. */
+async function workers(): Promise<Row> {
+  const [{ bin }, { default: miniflare }] = await Promise.all([
+    findNode(),
+    import("miniflare/package.json", { with: { type: "json" } }),
+  ]);
+  const where = `workerd ${miniflare.dependencies.workerd}`;
+  const command = [bin, "--test", "test/runtime/workerd_test.ts"];
+  return await oneFile(where, "workers, and a service in a Durable Object", command);
+}
+
+/** The page of the examples in a browser. */
+async function browser(): Promise<Row> {
+  const [{ bin }, { version }] = await Promise.all([findDeno(), ensureChromium()]);
+  const command = [bin, "test", "-A", "test/runtime/browser_test.ts"];
+  return await oneFile(`Chromium ${version}`, "the page of `examples/browser`", command);
+}
+
+/** One file of tests, which may not be left out. */
+async function oneFile(where: string, what: string, command: readonly string[]): Promise<Row> {
+  const { code, output } = await execute(command);
+  const counts = countTests(output);
+  const failed = code !== 0 || counts === undefined || counts.failed > 0 || counts.passed === 0;
+  const outcome = `${counts?.passed ?? 0} passed, ${counts?.failed ?? "none"} failed`;
+  return { where, what, outcome, failed, ...(failed ? { why: output } : {}) };
 }
 
 /** Examples as executables that Bun has made of the installed package. */
@@ -124,6 +152,8 @@ async function compiled(
 const TRIALS: Readonly<Record<string, () => Promise<Row>>> = {
   ...Object.fromEntries(TEST_RUNTIMES.map((name) => [name, () => tests(name)])),
   permissions,
+  workers,
+  browser,
   "bun-compile": bunCompile,
   "deno-compile": denoCompile,
 };

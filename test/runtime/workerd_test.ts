@@ -1,6 +1,7 @@
 // Cloudflare's workerd against a real server: the worker of the examples, and one that keeps what no worker may keep.
 
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import {
@@ -16,7 +17,12 @@ import {
 } from "../../mod.ts";
 import { deferred } from "../../src/domain/deferred.ts";
 import { startWebSocketServer, type WebSocketServer } from "../../tools/nats_websocket.ts";
-import { startWorker, type Worker, type WorkerOptions } from "../../tools/workerd.ts";
+import {
+  COMPATIBILITY_DATE,
+  startWorker,
+  type Worker,
+  type WorkerOptions,
+} from "../../tools/workerd.ts";
 import { logger, until } from "../nats/outage_tools.ts";
 
 const skip = "Deno" in globalThis || "Bun" in globalThis
@@ -24,6 +30,23 @@ const skip = "Deno" in globalThis || "Bun" in globalThis
   : parseInt(process.versions.node) < 22
   ? "miniflare needs Node 22"
   : false;
+
+/** The configuration of a deployment, as docs/edge.md gives it. */
+interface Deployment {
+  readonly main: string;
+  readonly compatibility_date: string;
+  readonly vars: Readonly<Record<string, string>>;
+  readonly durable_objects: {
+    readonly bindings: readonly { readonly name: string; readonly class_name: string }[];
+  };
+  readonly migrations: readonly { readonly new_sqlite_classes: readonly string[] }[];
+}
+
+async function documented(): Promise<Deployment> {
+  const page = await readFile(new URL("../../docs/edge.md", import.meta.url), "utf8");
+  const [, text = ""] = /^```jsonc\n\/\/ wrangler\.jsonc\n([^]*?)^```$/m.exec(page) ?? [];
+  return JSON.parse(text);
+}
 
 /** Starts one, and keeps to itself what it logs. */
 async function start(
@@ -69,7 +92,9 @@ test("a worker calls, publishes, sends and reads results and KV, and leaves no c
   const note = on("cafe.ordered", ({ payload }) => void ordered.push(payload));
   await using books = createService("books", { bus, handlers: [note] });
   await books.start();
-  const worker = await start("examples/17_worker.ts", { NATS: server.url });
+  const { main, vars, compatibility_date: date } = await documented();
+  strictEqual(date, COMPATIBILITY_DATE);
+  const worker = await start(main, { ...vars, NATS: server.url });
   try {
     const answer = async (path: string, method = "GET") => {
       const response = await worker.fetch(path, { method });
@@ -154,8 +179,11 @@ test(
       }, 20_000);
       return found!;
     };
+    const { durable_objects: { bindings }, migrations } = await documented();
+    const objects = Object.fromEntries(bindings.map((one) => [one.name, one.class_name]));
+    deepStrictEqual(migrations.flatMap((one) => one.new_sqlite_classes), Object.values(objects));
     const vars = { NATS: server.url, AWAKE_MS: 100 };
-    const worker = await start("test/runtime/workerd_object.ts", vars, { VISITS: "Visits" });
+    const worker = await start("test/runtime/workerd_object.ts", vars, objects);
     try {
       const { instanceId } = await (await worker.fetch("/visits")).json() as { instanceId: string };
       deepStrictEqual(await visit(), { visits: 1, by: instanceId });
