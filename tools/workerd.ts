@@ -40,11 +40,11 @@ export async function startWorker(path: string, options: WorkerOptions): Promise
   );
   const { onLog, port } = options;
   const objects = Object.entries(options.objects ?? {});
-  const settings = (turn: number): MiniflareOptions => ({
+  const settings: MiniflareOptions = {
     modules: true,
     script,
     compatibilityDate: COMPATIBILITY_DATE,
-    bindings: { ...options.vars, TURN: turn },
+    bindings: options.vars,
     durableObjects: Object.fromEntries(
       objects.map(([name, className]) => [name, { className, useSQLite: true }]),
     ),
@@ -53,9 +53,8 @@ export async function startWorker(path: string, options: WorkerOptions): Promise
     ...(onLog === undefined
       ? {}
       : { handleStructuredLogs: ({ message }: { message: string }) => onLog(message) }),
-  });
-  let turn = 0;
-  const miniflare = withoutSignals(() => new Miniflare(settings(turn)));
+  };
+  const miniflare = withoutSignals(() => new Miniflare(settings));
   let url = String(await miniflare.ready);
   let watched = await watchRuntimes();
   const unwatch = () => watched.forEach((forget) => forget());
@@ -67,7 +66,7 @@ export async function startWorker(path: string, options: WorkerOptions): Promise
       return await fetch(new URL(path, url), init);
     },
     async redeploy() {
-      await miniflare.setOptions(settings(++turn));
+      await miniflare.setOptions(settings);
       unwatch();
       url = String(await miniflare.ready);
       watched = await watchRuntimes();

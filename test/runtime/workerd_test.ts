@@ -154,6 +154,7 @@ test(
       const health = await ask("health") as { ok: boolean; lastError: string };
       strictEqual(health.ok, false);
       match(health.lastError, told);
+      strictEqual(await sockets(server), 1, "what nobody could close is still there");
     } finally {
       await worker[Symbol.asyncDispose]();
       await keeper.stop({ graceMs: 0 });
