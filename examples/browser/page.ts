@@ -1,14 +1,12 @@
 // What the page does: it calls the café, follows the progress of its orders, and watches the board.
 
-/// <reference lib="dom" />
-
 import { AegisError, type Bus, type CommandHandle, connect, createClient } from "@aegis/sdk/edge";
 import type { Cafe, Cup } from "./cafe.ts";
+import { document, type Element } from "./dom.ts";
 
-const find = <E extends HTMLElement>(id: string): E => document.getElementById(id) as E;
-const counter = find<HTMLFormElement>("counter");
-const guest = find<HTMLInputElement>("guest");
-const drink = find<HTMLSelectElement>("drink");
+const find = (id: string): Element => document.getElementById(id);
+/** What is in a field of the form. */
+const field = (id: string): string => String(find(id).value);
 
 /** Where the server takes WebSockets: `?nats=wss://nats.example.com`, else on this machine. */
 const servers = new URLSearchParams(location.search).get("nats") ?? "ws://localhost:8080";
@@ -18,24 +16,24 @@ async function open(): Promise<void> {
   showStatus(bus.status);
   bus.onStatus(showStatus);
   find("server").textContent = `${servers}, nats-server ${bus.server.version}`;
-  for (const button of counter.querySelectorAll("button")) button.disabled = false;
+  for (const button of find("counter").querySelectorAll("button")) button.disabled = false;
   const cafe = createClient({ bus }).service<Cafe>("cafe");
 
   find("ask").onclick = async () => {
     const start = performance.now();
     try {
-      const { cents, from } = await cafe.call("price", { drink: drink.value });
+      const { drink, cents, from } = await cafe.call("price", { drink: field("drink") });
       const ms = (performance.now() - start).toFixed(1);
-      say(`${drink.value}: ${(cents / 100).toFixed(2)} €, says ${from} after ${ms} ms`);
+      say(`${drink}: ${(cents / 100).toFixed(2)} €, says ${from} after ${ms} ms`);
     } catch (error) {
       complain(error);
     }
   };
-  counter.onsubmit = async (event) => {
+  find("counter").onsubmit = async (event) => {
     event.preventDefault();
     try {
-      await cafe.call("price", { drink: drink.value }); // which says what is not on the menu
-      const order = { drink: drink.value, guest: guest.value };
+      const order = { drink: field("drink"), guest: field("guest") };
+      await cafe.call("price", { drink: order.drink }); // which says what is not on the menu
       const job = await cafe.send("brew", order);
       say(`Ordered: ${job.id}`);
       await follow(job, order.drink);
@@ -72,7 +70,7 @@ async function follow(job: CommandHandle<{ cup: string }>, drink: string): Promi
 /** Shows what is on the board and whatever becomes of it, for as long as the page is open. */
 async function watchBoard(bus: Bus): Promise<void> {
   const board = await bus.kv<Cup>("board");
-  const cards = new Map<string, HTMLElement>();
+  const cards = new Map<string, Element>();
   for await (const { key, entry } of board.watch()) {
     const card = element("li", entry?.value.state);
     if (entry === undefined) cards.get(key)?.remove();
@@ -87,11 +85,7 @@ async function watchBoard(bus: Bus): Promise<void> {
   }
 }
 
-function element<Tag extends keyof HTMLElementTagNameMap>(
-  tag: Tag,
-  className = "",
-  text = "",
-): HTMLElementTagNameMap[Tag] {
+function element(tag: string, className = "", text = ""): Element {
   return Object.assign(document.createElement(tag), { className, textContent: text });
 }
 
