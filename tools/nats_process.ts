@@ -21,7 +21,11 @@ export interface Running {
 /** Starts the process. The log goes to a file, so that nobody has to read a pipe for the server to go on. */
 export function spawnServer(bin: string, files: { conf: string; log: string }): Running {
   const log = openSync(files.log, "a");
-  const child = spawnWatched(bin, ["-c", files.conf], { stdio: ["ignore", log, log] });
+  const child = spawnWatched(bin, ["-c", files.conf], {
+    stdio: ["ignore", log, log],
+    // Ctrl-C reaches a whole group: whoever stops in order then needs the server still, and ends it itself.
+    detached: process.platform !== "win32",
+  });
   closeSync(log);
   const exited = new Promise<void>((resolve) => {
     child.once("error", () => resolve());
