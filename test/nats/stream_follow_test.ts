@@ -33,6 +33,23 @@ test("a connection that is cut loses what is followed at once, and it can be fol
   deepStrictEqual([followed.count(), followed.lost.length, again.lost.length], [10, 1, 0]);
 });
 
+test("what is stopped before it has caught up keeps nobody who follows then", async () => {
+  await using server = await startNatsServer();
+  await using opened = await open(server.url);
+  await fill(opened, 10);
+  for (let round = 0; round < 20; round++) {
+    const stopped = follow(opened.streams, { from: "new" });
+    await stopped.follow.began;
+    // It is not known yet whether there is something that has still to come, and now there is.
+    const stored = putKeys(opened.streams, 10);
+    stopped.follow.stop();
+    const next = follow(opened.streams);
+    await within(1_000, `the next one has caught up in round ${round}`, next.ready);
+    next.follow.stop();
+    await stored;
+  }
+});
+
 test("a server that is killed or restarted loses what is followed, and nothing of what it kept", async () => {
   await using server = await startNatsServer();
   await using opened = await open(server.url);

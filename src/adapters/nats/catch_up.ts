@@ -15,6 +15,7 @@ export class CatchUp {
   #reached = 0;
   #goal = Infinity;
   #arrive: (() => void) | undefined;
+  #isOver = false;
 
   /** Makes it; `last` asks for the sequence of the last message that is followed, 0 where there is none. */
   constructor(last: () => Promise<number>) {
@@ -27,13 +28,19 @@ export class CatchUp {
     if (this.#reached >= this.#goal) this.#arrive?.();
   }
 
-  /** Resolves when everything has come that was there as it was called. */
+  /** Nothing more comes: nobody waits for it any longer. */
+  end(): void {
+    this.#isOver = true;
+    this.#arrive?.();
+  }
+
+  /** Resolves when everything has come that was there as it was called, or nothing more comes. */
   async done(): Promise<void> {
-    for (let end = Infinity; performance.now() < end;) {
+    for (let end = Infinity; performance.now() < end && !this.#isOver;) {
       // What had come before it was asked cannot have been replaced before it came.
       const reached = this.#reached;
       const last = await this.#last();
-      if (last <= reached) return;
+      if (last <= reached || this.#isOver) return;
       await this.#until(last, end - performance.now());
       end = Math.min(end, performance.now() + AGAIN_MS);
     }

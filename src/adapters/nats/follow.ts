@@ -222,6 +222,7 @@ export class NatsFollow implements Follow, Enlisted, Listener {
     this.#parts.enlisted.delete(this);
     this.#parts.vigil.remove(this);
     this.#skips?.end();
+    this.#catchUp.end();
     void this.#subscription?.drain(0);
     if (this.#made) this.#remove();
     return true;
