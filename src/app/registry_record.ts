@@ -22,6 +22,9 @@ type Fate = "kept" | "gone" | "taken";
 
 /** So many times in a row that it has gone, or somebody else has written it, are no chance. */
 const NO_CHANCE = 3;
+/** Of the first writes so many look what has become of it, and then one of so many: to look takes a question more. */
+const FIRST_LOOKS = 3;
+const LOOK_EVERY = 12;
 
 /** How long removing the record may take, or looking whose it is, in milliseconds. */
 const REMOVE_MS = 2_000;
@@ -41,6 +44,7 @@ export class RegistryRecord {
   #revision: number | undefined;
   #fate: Fate = "kept";
   #times = 0;
+  #writes = 0;
   #trouble: ConflictError | undefined;
 
   /** Nothing is opened before it is written. */
@@ -97,7 +101,8 @@ export class RegistryRecord {
     const kv = this.#kv ??= await open();
     const revision = this.#revision;
     this.#revision = undefined;
-    if (revision !== undefined) {
+    this.#writes++;
+    if (revision !== undefined && this.#isToLook()) {
       try {
         this.#revision = await kv.put(key, value, { ttlMs, timeoutMs, revision });
         return this.#met("kept");
@@ -107,6 +112,10 @@ export class RegistryRecord {
       }
     }
     this.#revision = await kv.put(key, value, { ttlMs, timeoutMs });
+  }
+
+  #isToLook(): boolean {
+    return this.#fate !== "kept" || this.#writes <= FIRST_LOOKS || this.#writes % LOOK_EVERY === 0;
   }
 
   #met(fate: Fate): void {

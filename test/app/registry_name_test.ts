@@ -91,7 +91,19 @@ test("a record that is gone at each heartbeat, as in a bucket that keeps keys fo
   strictEqual(registry.health().ok, true);
 });
 
-test("a record that was lost now and then is no trouble, and costs one write more", async () => {
+test("one that has lived for long finds out too that another one has its name", async () => {
+  const set = stage(inTurns(0.2, 0.7));
+  const one = set.instance();
+  await one.open();
+  await pass(set.clock, 100_000);
+  await set.instance().open();
+  await pass(set.clock, 18_000);
+  strictEqual(warnings(set).length, 1, "the young one");
+  await pass(set.clock, 60_000);
+  strictEqual(warnings(set).length, 2);
+});
+
+test("a record that was lost now and then is no trouble, and costs one write more at most", async () => {
   const set = stage();
   const registry = set.instance();
   await registry.open();
@@ -100,7 +112,9 @@ test("a record that was lost now and then is no trouble, and costs one write mor
     const before = set.bucket.puts.length;
     set.bucket.lose();
     await pass(set.clock, 5_000);
-    strictEqual(set.bucket.puts.length - before, 2);
+    const writes = set.bucket.puts.length - before;
+    ok(writes === 1 || writes === 2, `${writes}`);
+    strictEqual(set.bucket.instances().length, 1);
   }
   deepStrictEqual([warnings(set), registry.health().ok], [[], true]);
 });

@@ -254,7 +254,7 @@ class Proof {
         if (directory.hasGone(SERVICE, name)) {
           this.faults.push(`a call went to ${name}, which was known to be gone`);
         }
-        if (condition !== "up" && ms > this.#boundMs) {
+        if (condition !== "up" && condition !== "starting" && ms > this.#boundMs) {
           this.faults.push(
             `a call went to ${name}, which was ${condition} for ${Math.round(ms)} ms`,
           );

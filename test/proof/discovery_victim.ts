@@ -10,7 +10,7 @@ import { freePorts, type NatsServer } from "../../tools/nats_server.ts";
 import type { Runtime } from "../../tools/runtime.ts";
 
 /** How a victim is. */
-export type Condition = "up" | "stopped" | "killed" | "frozen" | "cut off";
+export type Condition = "up" | "starting" | "stopped" | "killed" | "frozen" | "cut off";
 
 /** What a victim is made of. */
 export interface VictimOptions {
@@ -97,6 +97,8 @@ export class Victim {
     const program = fileURLToPath(new URL("discovery_instance.ts", import.meta.url));
     const flags = runtime.name === "deno" ? ["run", "-A", "-q"] : [];
     const args = [...flags, program, this.#way.url, notes, name, `${ttlMs}`, `${heartbeatMs}`];
+    // From here on it may be there, before it has said so.
+    this.#is("starting");
     const child = spawn(runtime.bin, args, {
       stdio: ["ignore", "pipe", "inherit"],
       detached: true,
