@@ -110,8 +110,10 @@ export class KvBucket {
   /** Whether a value has come to its end, by the broker's time. */
   async isOver({ expiresAt }: KvMeaning): Promise<boolean> {
     if (expiresAt === undefined) return false;
-    const { time, ports } = this.parts;
-    return expiresAt <= await time.known(ports.view, this.stream, this.filter(">"));
+    const { time, ports: { view } } = this.parts;
+    const all = this.filter(">");
+    return expiresAt <= await time.known(view, this.stream, all) &&
+      expiresAt <= await time.sure(view, this.stream, all);
   }
 
   /** The last message of a subject: the leader's word, unless another server has the same. */

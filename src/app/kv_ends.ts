@@ -82,7 +82,9 @@ export class KvEnds {
       const isSame = last?.sequence === revision;
       if (isThere && !isSame) return this.known.again(known, ASK_MS); // it is on its way
       if (isThere && !(isOver && ownTime)) {
-        if (known.meaning.expiresAt !== undefined) this.known.again(known, AGAIN_MS);
+        if (known.meaning.expiresAt !== undefined) {
+          this.known.again(known, Math.max(AGAIN_MS, this.known.left(known) ?? 0));
+        }
         return;
       }
     } catch {
@@ -92,8 +94,8 @@ export class KvEnds {
     this.#options.onGone(known);
   }
 
-  #isOver({ meaning: { expiresAt } }: KnownKey): boolean {
-    const now = this.#bucket.parts.time.now();
-    return expiresAt !== undefined && now !== undefined && expiresAt <= now;
+  #isOver(known: KnownKey): boolean {
+    const left = this.known.left(known);
+    return left !== undefined && left <= 0;
   }
 }

@@ -230,8 +230,11 @@ export class KvFeed {
 
   #take(message: StoredMessage): void {
     const { sequence, storedAt, subject } = message;
-    const { time } = this.#bucket.parts;
+    const { time, ports: { view } } = this.#bucket.parts;
     time.saw(storedAt);
+    if (this.#phase === "live") {
+      time.doubt(storedAt, view, this.#bucket.stream, this.#bucket.filter(">"));
+    }
     const key = this.#bucket.key(subject);
     const meaning = this.#bucket.meaning(message);
     const known = this.known.get(key);
@@ -244,7 +247,8 @@ export class KvFeed {
       return this.#tell(removal(operation, key, sequence), known !== undefined);
     }
     this.known.add(key, { subject, revision: sequence, meaning });
-    if (meaning.expiresAt === undefined || meaning.expiresAt > time.now()!) {
+    // While nobody knows the time it counts as there: it is looked at again in a moment.
+    if (meaning.expiresAt === undefined || meaning.expiresAt > (time.now() ?? -Infinity)) {
       return this.#tell(put(key, message, meaning), true);
     }
     // Who knows of the key is told when it is certain. To the others it was never there.

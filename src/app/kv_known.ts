@@ -16,7 +16,12 @@ export interface KnownKey extends Expiring {
   readonly revision: number;
   /** What else is known of the value. */
   readonly meaning: KvMeaning;
+  /** When its time is over, on this side's monotonic clock; undefined where it has none, or that is not known yet. */
+  endsAt: number | undefined;
 }
+
+/** After how long it is looked again when a key ends, where the time was not known, in milliseconds. */
+const UNKNOWN_MS = 500;
 
 /** Knows keys, and tells which of them have come to their end. */
 export class KnownKeys {
@@ -72,20 +77,32 @@ export class KnownKeys {
   }
 
   /** Adds a key, in the place of what was known of it. */
-  add(key: string, known: Omit<KnownKey, "key" | keyof Expiring>): void {
+  add(key: string, known: Omit<KnownKey, "key" | "endsAt" | keyof Expiring>): void {
     this.remove(key);
-    const entry = {
+    const entry: KnownKey = {
       key,
       ...known,
+      endsAt: undefined,
       expiresAt: 0,
       wheelPrevious: undefined,
       wheelNext: undefined,
     };
     this.#keys.set(key, entry);
-    const { expiresAt } = entry.meaning;
+    if (entry.meaning.expiresAt === undefined) return;
+    const left = this.left(entry);
+    this.again(entry, left === undefined ? UNKNOWN_MS : Math.max(0, left) + this.#delay());
+  }
+
+  /**
+   * How long it is until a key ends, in milliseconds; undefined where that is not known. Once it is, it stays so, whatever
+   * becomes of the broker's clock.
+   */
+  left(known: KnownKey): number | undefined {
+    const { meaning: { expiresAt } } = known;
     const now = this.#time.now();
-    if (expiresAt === undefined || now === undefined) return;
-    this.again(entry, Math.max(0, expiresAt - now) + this.#delay());
+    const mono = this.#runtime.clock.monotonic();
+    if (expiresAt !== undefined && now !== undefined) known.endsAt ??= mono + expiresAt - now;
+    return known.endsAt === undefined ? undefined : known.endsAt - mono;
   }
 
   /** Removes a key; what was known of it. */

@@ -1,7 +1,10 @@
 // Clocks that are wrong: what has a time of its own ends when the broker's clock says so, whatever anybody else's says.
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { type Clock, createLogger, type Kv } from "../../mod.ts";
+import { test } from "node:test";
+import { type Clock, connect, createLogger, type Kv } from "../../mod.ts";
+import { createMemoryTransport, MemoryBroker } from "../../testing.ts";
+import { SYSTEM_CLOCK } from "../../src/adapters/memory/broker_clock.ts";
 import { createClock } from "../../src/adapters/system/clock.ts";
 import { bothStreams, type Buses, until } from "./buses.ts";
 
@@ -69,4 +72,51 @@ for (const history of [1, 2]) {
       strictEqual((await right.getMany(["k0", "k1"])).size, 2);
     },
   );
+}
+
+for (const [what, ms] of [["back", -HOUR_MS], ["on", HOUR_MS]] as const) {
+  test(`what is kept alive outlasts a broker's clock that is set ${what} by an hour, and ends in its time`, async () => {
+    const clock = { ...SYSTEM_CLOCK, offset: 0, now: () => Date.now() + clock.offset };
+    const broker = new MemoryBroker(clock);
+    const open = () => connect({ transport: createMemoryTransport(broker), logger });
+    await using writer = await open();
+    await using reader = await open();
+    const kv = await writer.kv("clocks"), seen = await reader.kv("clocks");
+    const ttlMs = 1_200;
+    const told: string[] = [];
+    const watch = seen.watch();
+    void (async () => {
+      for await (const { operation, key } of watch) told.push(`${operation} ${key}`);
+    })();
+    await watch.ready;
+    await using late = await open();
+    const others = await late.kv("clocks");
+    strictEqual(await others.get("alive"), undefined);
+    let beats = 0;
+    const beat = async (count: number) => {
+      for (let n = 0; n < count; n++) {
+        await kv.put("alive", ++beats, { ttlMs });
+        await new Promise((resolve) => setTimeout(resolve, ttlMs / 4));
+        deepStrictEqual((await others.get("alive"))?.value, beats, "who reads alone");
+      }
+    };
+    await beat(2);
+    await kv.put("left", 1, { ttlMs });
+    clock.offset = ms;
+    const setAt = performance.now();
+    await beat(8);
+    deepStrictEqual(told.filter((change) => change !== "purge left"), [
+      "put alive",
+      "put alive",
+      "put left",
+      ...Array(8).fill("put alive"),
+    ]);
+    // What nobody keeps alive has gone when its time was over.
+    ok(told.includes("purge left"), told.join(", "));
+    ok(performance.now() - setAt >= ttlMs);
+    const stoppedAt = performance.now();
+    await until(() => told.at(-1) === "purge alive");
+    ok(performance.now() - stoppedAt < 3_000);
+    strictEqual(await others.get("alive"), undefined);
+  });
 }
