@@ -20,7 +20,7 @@ export interface RecordParts {
  */
 type Fate = "kept" | "gone" | "taken";
 
-/** So many times in a row that it has gone, or somebody else has written it, are no chance. */
+/** So many times that it has gone, or somebody else has written it, are no chance, unless it was kept as often in a row. */
 const NO_CHANCE = 3;
 /** Of the first writes so many look what has become of it, and then one of so many: to look takes a question more. */
 const FIRST_LOOKS = 3;
@@ -42,8 +42,10 @@ export class RegistryRecord {
   #kv: Kv | undefined;
   /** The revision that was written last; undefined where it is not known. */
   #revision: number | undefined;
+  /** What it suffers from, how often it has, and how often in a row it has not. */
   #fate: Fate = "kept";
   #times = 0;
+  #kept = 0;
   #writes = 0;
   #trouble: ConflictError | undefined;
 
@@ -119,16 +121,26 @@ export class RegistryRecord {
   }
 
   #met(fate: Fate): void {
-    this.#times = fate === this.#fate ? this.#times + 1 : 1;
-    this.#fate = fate;
-    if (fate === "kept") this.#trouble = undefined;
-    else if (this.#times === NO_CHANCE) {
+    if (fate === "kept") {
+      // Of two that write at the same moments one may be the first twice.
+      if (++this.#kept >= NO_CHANCE) this.#suffer("kept");
+      return;
+    }
+    if (fate !== this.#fate) this.#suffer(fate);
+    this.#kept = 0;
+    if (++this.#times === NO_CHANCE) {
       this.#trouble = new ConflictError(
         fate === "taken"
           ? `Another process has the same name: ${this.key}, and each call of the instance alone, is now for one, now for the other; give each an instanceId of its own, or none`
           : `${this.key} does not last from one heartbeat to the next, and nobody finds it in between; are keys of the bucket kept for a shorter time?`,
       );
     }
+  }
+
+  #suffer(fate: Fate): void {
+    this.#fate = fate;
+    this.#times = 0;
+    this.#trouble = undefined;
   }
 
   /** What has become of it. */

@@ -53,7 +53,7 @@ test("of two under one name the one that stops leaves the other's record, which 
   await pass(set.clock, 42_000);
   await one.close();
   strictEqual(set.bucket.instances().length, 1);
-  await pass(set.clock, 10_000);
+  await pass(set.clock, 18_000);
   deepStrictEqual([other.health().ok, set.bucket.instances().length], [true, 1]);
   await other.close();
   deepStrictEqual(set.bucket.instances(), []);
@@ -87,8 +87,24 @@ test("a record that is gone at each heartbeat, as in a bucket that keeps keys fo
   match(said[0]!, /does not last from one heartbeat to the next/);
   strictEqual(registry.health().ok, false);
   set.bucket.longestMs = Infinity;
-  await pass(set.clock, 10_000);
+  await pass(set.clock, 20_000);
   strictEqual(registry.health().ok, true);
+});
+
+test("two that beat at the same moments find it out, whichever comes first", async () => {
+  const set = stage(inTurns(0.5, 0.5));
+  let turn = 0;
+  // Now one is the first to write, now the other.
+  set.bucket.onPut = async (store) => {
+    for (let waits = [0, 6, 6, 0, 0, 6][turn++ % 6]!; waits > 0; waits--) await undefined;
+    return store();
+  };
+  const [one, other] = [set.instance(), set.instance()];
+  await one.open();
+  await other.open();
+  await pass(set.clock, 120_000);
+  deepStrictEqual([one.health().ok, other.health().ok], [false, false]);
+  strictEqual(warnings(set).length, 2);
 });
 
 test("one that has lived for long finds out too that another one has its name", async () => {
