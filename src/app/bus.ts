@@ -63,7 +63,7 @@ export interface Bus extends AsyncDisposable {
    * @param name letters, digits, `_` and `-`, at most 250
    * @throws {ConflictError} when the bucket cannot be as it is asked for.
    * @throws {TypeError | RangeError} for a name or options that cannot be.
-   * @throws {UnavailableError} when the bus is away for longer than five seconds.
+   * @throws {UnavailableError} when the bus is away for longer than `timeoutMs` (5,000).
    *
    * @example
    * ```ts

@@ -9,7 +9,7 @@ import { BucketKv } from "./kv.ts";
 import { KvBucket } from "./kv_bucket.ts";
 import type { FeedHealth } from "./kv_event.ts";
 import { KvFeeds } from "./kv_feeds.ts";
-import type { KvParts, KvPorts } from "./kv_parts.ts";
+import type { KvLimits, KvParts, KvPorts } from "./kv_parts.ts";
 import {
   bucketConflict,
   type BucketSettings,
@@ -19,6 +19,7 @@ import {
 import { BrokerTime } from "./kv_time.ts";
 import { KvValues } from "./kv_values.ts";
 import type { Parking } from "./parking.ts";
+import { unless } from "./pause.ts";
 import { assertHere, type Runtime } from "./runtime.ts";
 
 /** How a bucket is opened by what runs on the bus itself. */
@@ -33,7 +34,7 @@ export interface KvInternals {
   readonly lenient?: boolean;
 }
 
-/** How long opening may take, in milliseconds. */
+/** How long opening may take where nobody says it, in milliseconds. */
 const OPEN_MS = 5_000;
 
 /** The buckets of one bus. */
@@ -74,7 +75,7 @@ export class KvBuckets {
   ): Promise<Kv<T>> {
     assertBucketName(name);
     assertBucketOptions(options);
-    const { schema, ...settings } = options;
+    const { schema, timeoutMs = OPEN_MS, signal, ...settings } = options;
     const { runtime } = this.#parts;
     assertHere(runtime);
     const asked: BucketSettings = {
@@ -82,7 +83,10 @@ export class KvBuckets {
       ...(runtime.replicas > 1 ? { replicas: runtime.replicas } : {}),
       ...Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)),
     };
-    const bucket = await this.#open({ name, asked, adopt, direct });
+    signal?.throwIfAborted();
+    const limits = { expiresAt: runtime.clock.monotonic() + timeoutMs, signal };
+    const opening = this.#open({ name, asked, adopt, direct }, limits);
+    const bucket = await unless(signal, opening);
     const values = new KvValues<T>(runtime, name, codec ?? runtime.codec, schema, lenient);
     return new BucketKv(bucket, this.#feeds, values);
   }
@@ -98,37 +102,32 @@ export class KvBuckets {
   }
 
   /** One after the other, so that of those who ask for different things each hears of the others. */
-  #open(wanted: WantedBucket): Promise<KvBucket> {
+  #open(wanted: WantedBucket, limits: KvLimits): Promise<KvBucket> {
     const { name } = wanted;
     const before = this.#opened.get(name);
-    const opened = before === undefined
-      ? KvBucket.open(this.#parts, wanted, this.#limits())
-      : before.then(
-        (bucket) => this.#again(bucket, wanted),
-        () => KvBucket.open(this.#parts, wanted, this.#limits()),
-      );
+    const opened = before === undefined ? KvBucket.open(this.#parts, wanted, limits) : before.then(
+      (bucket) => this.#again(bucket, wanted, limits),
+      () => KvBucket.open(this.#parts, wanted, limits),
+    );
     const kept = opened.catch((error) => before ?? Promise.reject(error));
     kept.catch(() => this.#opened.get(name) === kept && this.#opened.delete(name));
     this.#opened.set(name, kept);
     return opened;
   }
 
-  async #again(bucket: KvBucket, { name, asked, adopt, direct }: WantedBucket): Promise<KvBucket> {
-    const { wanted } = bucket;
-    const changes = contradictions(wanted.asked, asked);
+  async #again(bucket: KvBucket, wanted: WantedBucket, limits: KvLimits): Promise<KvBucket> {
+    const { name, asked, adopt, direct } = wanted;
+    const { wanted: before } = bucket;
+    const changes = contradictions(before.asked, asked);
     if (changes.length > 0 && !adopt) throw bucketConflict(name, changes);
-    const isMore = Object.keys(asked).some((setting) => !(setting in wanted.asked));
+    const isMore = Object.keys(asked).some((setting) => !(setting in before.asked));
     await bucket.ask({
       name,
-      asked: { ...asked, ...wanted.asked },
-      adopt: adopt && wanted.adopt,
-      direct: direct && wanted.direct,
-    }, isMore && !adopt ? this.#limits() : undefined);
+      asked: { ...asked, ...before.asked },
+      adopt: adopt && before.adopt,
+      direct: direct && before.direct,
+    }, isMore && !adopt ? limits : undefined);
     return bucket;
-  }
-
-  #limits(): { readonly expiresAt: number } {
-    return { expiresAt: this.#parts.runtime.clock.monotonic() + OPEN_MS };
   }
 }
 

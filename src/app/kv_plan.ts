@@ -3,7 +3,7 @@
 import { ConflictError } from "../domain/error.ts";
 import { bucketPrefix, bucketStream } from "../domain/kv_key.ts";
 import { isSameProgram, type Stamp, stamped, stampOf } from "../domain/stamp.ts";
-import type { KvOptions } from "../ports/kv.ts";
+import type { KvCallOptions, KvOptions } from "../ports/kv.ts";
 import type { StreamAdmin, StreamConfig, StreamState } from "../ports/stream.ts";
 import { covers, logStep, type TopologyChange } from "./resources.ts";
 import type { Runtime } from "./runtime.ts";
@@ -21,7 +21,7 @@ export interface WantedBucket {
 }
 
 /** The settings of a bucket that have to do with its stream. */
-export type BucketSettings = Omit<KvOptions, "schema">;
+export type BucketSettings = Omit<KvOptions, "schema" | keyof KvCallOptions>;
 
 /** How settings of buckets are called in a stream. */
 const NAMES = {

@@ -10,8 +10,9 @@ const MAX_TTL_MS = 36_500 * 86_400_000;
 /** Servers take none that is shorter for a whole bucket. */
 const LEAST_TTL_MS = 100;
 
-const BUCKET = ["history", "ttlMs", "schema", "storage", "replicas", "maxValueBytes", "maxBytes"];
 const CALL = ["timeoutMs", "signal"];
+const SETTINGS = ["history", "ttlMs", "storage", "replicas", "maxValueBytes", "maxBytes"];
+const BUCKET = [...SETTINGS, "schema", ...CALL];
 const PUT = [...CALL, "revision", "createOnly", "updateOnly", "ttlMs"];
 const REMOVE = [...CALL, "revision"];
 const WATCH = ["prefix", "key", "initial", "onInitial", "signal"];
@@ -19,7 +20,7 @@ const WATCH = ["prefix", "key", "initial", "onInitial", "signal"];
 /** Checks the options of `bus.kv()`. @throws {TypeError | RangeError} naming what cannot be. */
 export function assertBucketOptions(options: unknown): void {
   const where = "of bus.kv()";
-  assertOptions(options, BUCKET, where);
+  assertCall(options, BUCKET, where);
   const { schema, storage } = options;
   if (schema !== undefined) assertSchema(schema, `option "schema" ${where}`);
   if (storage !== undefined && storage !== "file" && storage !== "memory") {

@@ -72,7 +72,7 @@ export interface KvWatch<T = unknown> extends AsyncIterableIterator<KvChange<T>>
   stop(): Promise<void>;
 }
 
-/** Options of every call that waits. */
+/** Options of every call that waits, that which opens a bucket among them. */
 export interface KvCallOptions {
   /** How long it may take, outages included, in milliseconds. @default {5000} */
   readonly timeoutMs?: number;
@@ -126,7 +126,7 @@ export interface KvStatus {
 }
 
 /** Options of `bus.kv()`. What is given is compared with a bucket that is there; what cannot be is a `ConflictError`. */
-export interface KvOptions<T = unknown> {
+export interface KvOptions<T = unknown> extends KvCallOptions {
   /** How many changes of a key are kept, from 1 to 64. @default {1} */
   readonly history?: number;
   /** For how long a value is kept that has no time of its own, in milliseconds; 0 is for ever. @default {0} */

@@ -6,6 +6,8 @@ const REFUSED: readonly (readonly [options: unknown, name: string, message: RegE
   [{ histroy: 2 }, "TypeError", /"histroy" of bus\.kv\(\).*did you mean "history"/],
   [{ history: 0 }, "RangeError", /"history"/],
   [{ history: 65 }, "RangeError", /"history"/],
+  [{ timeoutMs: -1 }, "RangeError", /"timeoutMs" of bus\.kv\(\)/],
+  [{ signal: {} }, "TypeError", /"signal" of bus\.kv\(\): it must be an AbortSignal/],
   [{ storage: "disk" }, "TypeError", /must be "file" or "memory"/],
   [{ ttlMs: -1 }, "RangeError", /"ttlMs"/],
   // A server takes none, and says no more than that it does not.

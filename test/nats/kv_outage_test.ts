@@ -91,7 +91,7 @@ test("a write whose answer is lost while the server stands still is stored once,
   }));
 
 test("while the server is away a write says so when its time is over", () =>
-  staged(async ({ server, kv }) => {
+  staged(async ({ server, bus, kv }) => {
     await kv.put("a", 1);
     await server.kill();
     for (const work of [kv.put("a", 2, { timeoutMs: 300 }), kv.get("a", { timeoutMs: 300 })]) {
@@ -108,7 +108,15 @@ test("while the server is away a write says so when its time is over", () =>
     await pause(50);
     aborted.abort(reason);
     strictEqual(await waiting, reason);
+    const opening = errorOf(bus.kv("new", { signal: aborted.signal }));
+    strictEqual(await opening, reason);
+    const ended = new AbortController();
+    const waits = errorOf(bus.kv("new", { signal: ended.signal, timeoutMs: 60_000 }));
+    ended.abort(reason);
+    strictEqual(await waits, reason);
+    ok(AegisError.is(await errorOf(bus.kv("new", { timeoutMs: 300 })), "SERVICE_UNAVAILABLE"));
     await server.restart();
+    await bus.kv("new", { timeoutMs: 20_000 });
   }));
 
 test("a watch that is cut off is told what has changed and what has gone meanwhile", async () => {
