@@ -13,8 +13,43 @@ interface Bucket {
   readonly put: (key: string, value: unknown) => Promise<unknown>;
   readonly get: (key: string) => Promise<unknown>;
   readonly batch: (numbers: readonly number[]) => Promise<void>;
-  /** Watches all keys; resolves when `count` have been told. What it gives ends the watch. */
-  readonly watch: (count: number) => Promise<() => Promise<void>>;
+  /** Watches all keys; resolves when `count` have been told. */
+  readonly watch: (count: number) => Promise<Watched>;
+  /** Whether many watches may begin together. A server ends a connection that has 64 MB to read. */
+  readonly together: boolean;
+}
+
+/** A watch that has been told all that was there. */
+interface Watched {
+  /** Resolves when one more change is told. */
+  readonly another: () => Promise<void>;
+  readonly end: () => Promise<void>;
+}
+
+/** Takes from a watch; resolves when `count` have come. */
+async function take(
+  watch: AsyncIterable<{ json?(): unknown }>,
+  count: number,
+  end: () => Promise<void>,
+): Promise<Watched> {
+  let seen = 0;
+  let goal = count;
+  let reached = (): void => {};
+  void (async () => {
+    for await (const entry of watch) {
+      entry.json?.();
+      if (++seen === goal) reached();
+    }
+  })();
+  const reach = (upTo: number): Promise<void> => {
+    goal = upTo;
+    return new Promise((resolve) => {
+      reached = resolve;
+      if (seen >= goal) resolve();
+    });
+  };
+  await reach(count);
+  return { another: () => reach(count + 1), end };
 }
 
 async function aegis(servers: string): Promise<Bucket> {
@@ -26,16 +61,11 @@ async function aegis(servers: string): Promise<Bucket> {
       const outcomes = await kv.putMany(numbers.map((n) => [keyOf(n), valueOf(n)] as const));
       for (const outcome of outcomes.values()) if (!outcome.ok) throw outcome.error;
     },
-    watch: async (count) => {
+    watch: (count) => {
       const watch = kv.watch();
-      const told = Promise.withResolvers<void>();
-      let seen = 0;
-      void (async () => {
-        for await (const _ of watch) if (++seen === count) told.resolve();
-      })();
-      await told.promise;
-      return () => watch.stop();
+      return take(watch as AsyncIterable<object>, count, () => watch.stop());
     },
+    together: true,
   };
 }
 
@@ -50,17 +80,9 @@ async function bare(servers: string): Promise<Bucket> {
     },
     watch: async (count) => {
       const watch = await kv.watch();
-      const told = Promise.withResolvers<void>();
-      let seen = 0;
-      void (async () => {
-        for await (const entry of watch) {
-          entry.json();
-          if (++seen === count) told.resolve();
-        }
-      })();
-      await told.promise;
-      return () => Promise.resolve(watch.stop());
+      return await take(watch, count, () => Promise.resolve(watch.stop()));
     },
+    together: false,
   };
 }
 
@@ -86,14 +108,24 @@ async function watchAll(count: number): Promise<KvMeasured> {
   await bucket.batch(Array.from({ length: count }, (_, number) => number));
   const before = await memory();
   const start = performance.now();
-  const ends = await Promise.all(Array.from({ length: WATCHES }, () => bucket.watch(count)));
+  const watches: Watched[] = [];
+  if (bucket.together) {
+    watches.push(
+      ...await Promise.all(Array.from({ length: WATCHES }, () => bucket.watch(count))),
+    );
+  } else while (watches.length < WATCHES) watches.push(await bucket.watch(count));
   const ms = performance.now() - start;
   const { heap } = await memory();
   const connection = await connectBare({ servers });
   const { state } = await (await jetstreamManager(connection)).streams.info(name);
   await connection.close();
-  await Promise.all(ends.map((end) => end()));
-  return { ms, heap: heap - before.heap, consumers: state.consumer_count };
+  const told = Promise.all(watches.map(({ another }) => another()));
+  const changed = performance.now();
+  await bucket.put(keyOf(0), valueOf(0));
+  await told;
+  const changeMs = performance.now() - changed;
+  await Promise.all(watches.map(({ end }) => end()));
+  return { ms, heap: heap - before.heap, consumers: state.consumer_count, changeMs };
 }
 
 serveOrders(async (order: KvOrder): Promise<KvMeasured> => {

@@ -22,6 +22,8 @@ export interface KvMeasured {
   readonly heap?: number;
   /** How many consumers the server keeps for them. */
   readonly consumers?: number;
+  /** How long it took until a change was told to all of them, in milliseconds. */
+  readonly changeMs?: number;
 }
 
 /** The bucket of each kind. */

@@ -49,7 +49,7 @@ export function kvTable({ runtime, version, samples }: KvRun): string {
     row(work, `${work}, one at a time`, "p99, ms", (s) => s.p99Ms, 3),
   ];
   const batch = "putMany of 1,000 (bare: put, all at once)";
-  const watch = "100 watches of 10,000 keys";
+  const watch = "100 watches of 10,000 keys (bare: one after the other)";
   return tableOf({
     heading: `${runtime} ${version}`,
     group: { title: "keys and values", left: true },
@@ -59,6 +59,7 @@ export function kvTable({ runtime, version, samples }: KvRun): string {
       row("batch", batch, "puts/s", (s) => s.count / s.ms * 1_000, 0),
       row("batch", batch, "× one at a time", (s) => s.gain, 1, { figure: 5, atLeast: true }),
       row("watch", watch, "ms until all is told", (s) => s.ms, 0),
+      row("watch", watch, "ms until a change is told to all", (s) => s.changeMs, 1),
       row("watch", watch, "MB of heap", (s) => (s.heap ?? NaN) / 1e6, 1),
       row("watch", watch, "consumers on the server", (s) => s.consumers, 0),
     ],

@@ -1,4 +1,4 @@
-// A way to a server on which single requests, or their answers, are lost.
+// A way to a server on which single requests, or their answers, are lost, and on which messages are counted.
 
 import { Buffer } from "node:buffer";
 import { connect as dial, createServer, type Socket } from "node:net";
@@ -11,6 +11,8 @@ export interface LossyWay extends AsyncDisposable {
   lose(what: "request" | "answer", prefix: string): void;
   /** What was lost, as `"request $KV.b.key"`. */
   readonly lost: readonly string[];
+  /** How many messages have come from the server. */
+  readonly messages: number;
 }
 
 /** A piece of what NATS's protocol says: a line, with what follows it. */
@@ -46,8 +48,10 @@ export async function lossyWay(server: NatsServer): Promise<LossyWay> {
   const orders: { readonly what: "request" | "answer"; readonly prefix: string }[] = [];
   /** The subjects of answers that are lost, and to what they are the answers. */
   const unanswered = new Map<string, string>();
+  let messages = 0;
   const isKept = ({ words: [verb = "", subject = "", reply = ""] }: Frame): boolean => {
     if (verb === "MSG" || verb === "HMSG") {
+      messages++;
       const request = unanswered.get(subject);
       if (request !== undefined) lost.push(`answer ${request}`);
       return !unanswered.delete(subject);
@@ -81,6 +85,9 @@ export async function lossyWay(server: NatsServer): Promise<LossyWay> {
     url: `nats://127.0.0.1:${port}`,
     lose: (what, prefix) => void orders.push({ what, prefix }),
     lost,
+    get messages() {
+      return messages;
+    },
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => listener.close(resolve));
       for (const socket of open) socket.destroy();
