@@ -157,10 +157,9 @@ export class BucketKv<T> implements Kv<T> {
     const limits = this.#limits(options, "status()");
     const bucket = this.#bucket;
     const keys = await readKeys(bucket, "", limits);
-    await bucket.run(`look at the bucket ${bucket.name}`, limits, async () => {
-      if (await bucket.look() === undefined) await bucket.renew();
-    });
-    const { config, messages: values, bytes } = bucket.state;
+    const what = `look at the bucket ${bucket.name}`;
+    const state = await bucket.run(what, limits, () => bucket.found());
+    const { config, messages: values, bytes } = state;
     return {
       bucket: bucket.name,
       keys: keys.length,

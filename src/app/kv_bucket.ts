@@ -73,6 +73,12 @@ export class KvBucket {
     return state;
   }
 
+  /** The stream, which is made again where it is gone. */
+  async found(): Promise<StreamState> {
+    if (await this.look() === undefined) await this.renew();
+    return this.#state;
+  }
+
   #meet(state: StreamState): void {
     if (state.createdAt !== this.#state.createdAt) this.#heard = 0;
     this.#state = state;

@@ -22,9 +22,13 @@ export interface FeedEvent {
 export interface Watcher {
   /** Whether a key is of those that it watches. */
   fits(key: string): boolean;
-  /** Hears of a change; `isInitial` says that it is of what was there already. */
-  hear(event: FeedEvent, isInitial: boolean): void;
-  /** Hears that it has heard of all that was there already. */
+  /** Is given what was there already, of keys of every kind: a list that all share, and that grows until it has caught up. */
+  begin(initial: readonly FeedEvent[]): void;
+  /** Hears that the list has grown. */
+  grown(): void;
+  /** Hears of a change. */
+  hear(event: FeedEvent): void;
+  /** Hears that the list is complete, and that it hears of every change from now on. */
   caughtUp(): void;
   /** Hears that nothing will come any more. */
   ended(error: AegisError): void;

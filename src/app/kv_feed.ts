@@ -41,6 +41,8 @@ export class KvFeed {
   /** Those of them that do not hear yet of every change. */
   readonly #joining = new Set<Watcher>();
   readonly #ends: KvEnds;
+  /** What was there already, for those that join. */
+  #initial: FeedEvent[] = [];
   #phase: Phase = "idle";
   /** Counts the attempts to follow: what an older one says does not count. */
   #turn = 0;
@@ -114,7 +116,10 @@ export class KvFeed {
   join(watcher: Watcher): void {
     this.#watchers.add(watcher);
     if (this.#phase === "live") watcher.caughtUp();
-    else this.#joining.add(watcher);
+    else {
+      this.#joining.add(watcher);
+      if (this.#isFresh) watcher.begin(this.#initial);
+    }
     if (this.#phase === "idle") void this.#begin();
   }
 
@@ -177,7 +182,7 @@ export class KvFeed {
       else held.push(task);
     };
     try {
-      const state = await this.#state();
+      const state = await this.#bucket.found();
       if (turn !== this.#turn) return;
       this.#meet(state);
       const follow = ports.view.follow(this.#bucket.stream, {
@@ -195,14 +200,6 @@ export class KvFeed {
     } catch (error) {
       if (turn === this.#turn) this.#lose(error);
     }
-  }
-
-  /** The stream, which is made again where it is gone. */
-  async #state(): Promise<StreamState> {
-    const state = await this.#bucket.look();
-    if (state !== undefined) return state;
-    await this.#bucket.renew();
-    return this.#bucket.state;
   }
 
   /** Meets a stream. If it is another one than before, all keys of that are gone, and revisions begin again. */
@@ -257,9 +254,12 @@ export class KvFeed {
 
   /** Tells watches. Those that join hear only of what is there, and of what becomes of that. */
   #tell(event: FeedEvent, isThere: boolean): void {
+    const isInitial = isThere && this.#joining.size > 0;
+    if (isInitial) this.#initial.push(event);
     for (const watcher of this.#watchers) {
-      const isInitial = this.#joining.has(watcher);
-      if ((isThere || !isInitial) && watcher.fits(event.key)) watcher.hear(event, isInitial);
+      if (!this.#joining.has(watcher)) {
+        if (watcher.fits(event.key)) watcher.hear(event);
+      } else if (isInitial) watcher.grown();
     }
   }
 
@@ -274,6 +274,7 @@ export class KvFeed {
     this.#goesOn = true;
     const joining = [...this.#joining];
     this.#joining.clear();
+    this.#initial = [];
     for (const watcher of joining) watcher.caughtUp();
     // What has gone while it was away without a word does not come.
     this.#looks.start(wasHere);

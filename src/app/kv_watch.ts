@@ -21,6 +21,8 @@ export interface WatchParts<T> {
   readonly entry: (event: FeedEvent) => KvEntry<T> | Promise<KvEntry<T>>;
 }
 
+const NOTHING: readonly FeedEvent[] = [];
+
 /** One watch. */
 export class Watch<T> implements KvWatch<T>, Watcher {
   readonly ready: Promise<void>;
@@ -28,8 +30,10 @@ export class Watch<T> implements KvWatch<T>, Watcher {
   readonly #parts: WatchParts<T>;
   readonly #options: KvWatchOptions;
   readonly #isReady = deferred<void>();
-  /** What was there already, and what has changed since. */
-  readonly #first = new Backlog<FeedEvent>();
+  /** What was there already, which others have too, and where it is in that. */
+  #initial: readonly FeedEvent[] = NOTHING;
+  #at = 0;
+  /** What has changed since. */
   readonly #changes = new Backlog<FeedEvent>();
   readonly #abort = (): void => this.#end(this.#options.signal!.reason);
   #hasCaughtUp = false;
@@ -37,8 +41,9 @@ export class Watch<T> implements KvWatch<T>, Watcher {
   #isOver = false;
   #error: AegisError | undefined;
   #wake: (() => void) | undefined;
-  /** Whoever asks for the next change has it after those who asked before. */
+  /** Whoever asks for the next change has it after those who asked before, and how many wait. */
   #turn: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
 
   /** Begins. */
   constructor(parts: WatchParts<T>, options: KvWatchOptions) {
@@ -54,9 +59,16 @@ export class Watch<T> implements KvWatch<T>, Watcher {
     else parts.feed.join(this, initial);
   }
 
-  hear(event: FeedEvent, isInitial: boolean): void {
-    if (!isInitial) this.#changes.add(event);
-    else if (this.#options.initial ?? true) this.#first.add(event);
+  begin(initial: readonly FeedEvent[]): void {
+    if (this.#options.initial ?? true) this.#initial = initial;
+  }
+
+  grown(): void {
+    this.#wake?.();
+  }
+
+  hear(event: FeedEvent): void {
+    this.#changes.add(event);
     this.#wake?.();
   }
 
@@ -73,8 +85,14 @@ export class Watch<T> implements KvWatch<T>, Watcher {
   }
 
   next(): Promise<IteratorResult<KvChange<T>, undefined>> {
-    const next = this.#turn.then(() => this.#next());
-    this.#turn = next.catch(() => undefined);
+    // With many keys this is what most of the time goes by: what is there is given at once.
+    const change = this.#waiting === 0 ? this.#take() : undefined;
+    if (change !== undefined && !(change instanceof Promise)) {
+      return Promise.resolve({ done: false, value: change });
+    }
+    const next = this.#turn.then(() => this.#next(change));
+    this.#waiting++;
+    this.#turn = next.catch(() => undefined).then(() => this.#waiting--);
     return next;
   }
 
@@ -96,47 +114,79 @@ export class Watch<T> implements KvWatch<T>, Watcher {
     return this.stop();
   }
 
-  async #next(): Promise<IteratorResult<KvChange<T>, undefined>> {
-    while (!this.#isOver) {
-      const isInitial = this.#first.size > 0;
-      if (!isInitial && this.#hasCaughtUp && !this.#hasTold) this.#tellInitial();
-      const event = isInitial || this.#hasTold
-        ? (isInitial ? this.#first : this.#changes).take()
-        : undefined;
-      if (event === undefined) await new Promise<void>((resolve) => this.#wake = resolve);
-      else {
-        const change = await this.#change(event, isInitial);
-        if (change !== undefined && !this.#isOver) return { done: false, value: change };
-      }
+  /** The next change, which may have been taken already and not be worked out. */
+  async #next(
+    taken: Promise<KvChange<T> | undefined> | undefined,
+  ): Promise<IteratorResult<KvChange<T>, undefined>> {
+    let change = await taken;
+    while (change === undefined && !this.#isOver) {
+      const next = this.#take();
+      if (next === undefined) await new Promise<void>((resolve) => this.#wake = resolve);
+      else change = await next;
     }
+    if (change !== undefined && !this.#isOver) return { done: false, value: change };
     const error = this.#error;
     this.#error = undefined;
     if (error !== undefined) throw error;
     return { done: true, value: undefined };
   }
 
+  /** Takes the next change that can be read, if there is one; a promise only where a schema is asynchronous. */
+  #take(): KvChange<T> | Promise<KvChange<T> | undefined> | undefined {
+    while (!this.#isOver) {
+      const initial = this.#takeInitial();
+      if (initial === undefined && this.#hasCaughtUp && !this.#hasTold) this.#tellInitial();
+      const event = initial ?? (this.#hasTold ? this.#changes.take() : undefined);
+      if (event === undefined) return undefined;
+      const change = this.#change(event, initial !== undefined);
+      if (change !== undefined) return change;
+    }
+    return undefined;
+  }
+
+  #takeInitial(): FeedEvent | undefined {
+    while (this.#at < this.#initial.length) {
+      const event = this.#initial[this.#at++]!;
+      if (this.fits(event.key)) return event;
+    }
+    return undefined;
+  }
+
   /** A change for the program; undefined where what was put cannot be read. */
-  async #change(event: FeedEvent, initial: boolean): Promise<KvChange<T> | undefined> {
+  #change(
+    event: FeedEvent,
+    initial: boolean,
+  ): KvChange<T> | Promise<KvChange<T> | undefined> | undefined {
     const { operation, key, revision } = event;
     if (operation !== "put") return { operation, key, revision, initial };
     try {
-      return { operation, key, revision, initial, entry: await this.#parts.entry(event) };
+      const entry = this.#parts.entry(event);
+      return entry instanceof Promise
+        ? entry.then(
+          (entry) => ({ operation, key, revision, initial, entry }),
+          (error) => this.#passOver(event, error),
+        )
+        : { operation, key, revision, initial, entry };
     } catch (error) {
-      if (!event.isLogged) {
-        event.isLogged = true;
-        this.#parts.runtime.logger.warn("A watch passes over a value that cannot be read", {
-          bucket: this.#parts.bucket,
-          key,
-          revision,
-          error: String(error),
-        });
-      }
-      return undefined;
+      return this.#passOver(event, error);
     }
+  }
+
+  #passOver(event: FeedEvent, error: unknown): undefined {
+    if (event.isLogged) return;
+    event.isLogged = true;
+    const { key, revision } = event;
+    this.#parts.runtime.logger.warn("A watch passes over a value that cannot be read", {
+      bucket: this.#parts.bucket,
+      key,
+      revision,
+      error: String(error),
+    });
   }
 
   #tellInitial(): void {
     this.#hasTold = true;
+    this.#initial = NOTHING;
     try {
       this.#options.onInitial?.();
     } catch (error) {
@@ -156,7 +206,7 @@ export class Watch<T> implements KvWatch<T>, Watcher {
     this.#isOver = true;
     this.#options.signal?.removeEventListener("abort", this.#abort);
     this.#isReady.reject(reason);
-    this.#first.clear();
+    this.#initial = NOTHING;
     this.#changes.clear();
     this.#parts.feed.leave(this);
     this.#wake?.();

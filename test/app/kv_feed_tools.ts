@@ -15,19 +15,30 @@ export async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setTimeout(resolve));
 }
 
-/** A watch that keeps the words it is told. */
+/** A watch that keeps the words it is told; those of what was there already in brackets. */
 export class Listener implements Watcher {
   readonly words: string[] = [];
   isReady = false;
   error: Error | undefined;
+  #initial: readonly FeedEvent[] = [];
+  #at = 0;
 
   fits(): boolean {
     return true;
   }
 
-  hear({ operation, key, revision }: FeedEvent, isInitial: boolean): void {
-    const word = `${operation} ${key} ${revision}`;
-    this.words.push(isInitial ? `(${word})` : word);
+  begin(initial: readonly FeedEvent[]): void {
+    this.#initial = initial;
+  }
+
+  grown(): void {
+    for (; this.#at < this.#initial.length; this.#at++) {
+      this.words.push(`(${wordOf(this.#initial[this.#at]!)})`);
+    }
+  }
+
+  hear(event: FeedEvent): void {
+    this.words.push(wordOf(event));
   }
 
   caughtUp(): void {
@@ -37,6 +48,10 @@ export class Listener implements Watcher {
   ended(error: Error): void {
     this.error = error;
   }
+}
+
+function wordOf({ operation, key, revision }: FeedEvent): string {
+  return `${operation} ${key} ${revision}`;
 }
 
 /** Somebody who follows the stream. It is told what the test hands to it. */
