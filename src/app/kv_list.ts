@@ -17,7 +17,11 @@ export interface Listing {
   readonly onMessage: (message: StoredMessage) => void;
 }
 
-/** How often it is looked whether more has come that was there before, where it has not, in milliseconds. */
+/**
+ * After how long without a message it is asked for the next one, in milliseconds: a server may say nothing for two seconds
+ * where what it had still to deliver was replaced meanwhile; and once it has told all that was there at the beginning.
+ */
+const SILENT_MS = 200;
 const LOOK_MS = 20;
 
 /**
@@ -28,44 +32,59 @@ const LOOK_MS = 20;
 export async function list(bucket: KvBucket, listing: Listing, withinMs: number): Promise<void> {
   const { runtime: { clock }, ports, time } = bucket.parts;
   const { filter, from, headersOnly, onMessage } = listing;
-  const caughtUp = deferred<void>();
   const over = deferred<never>();
   over.promise.catch(() => {}); // when it has all come, nobody waits for it
   let last = 0;
+  let isCaughtUp = false;
   let heard: (() => void) | undefined;
+  const take = (message: StoredMessage): void => {
+    if (message.sequence <= last) return; // it was asked for before it came
+    last = message.sequence;
+    onMessage(message);
+    heard?.();
+  };
   const follow = ports.view.follow(bucket.stream, {
     filter,
     from,
     headersOnly,
-    onMessage(message) {
-      last = message.sequence;
-      onMessage(message);
+    onMessage: take,
+    onCaughtUp() {
+      isCaughtUp = true;
       heard?.();
     },
-    onCaughtUp: caughtUp.resolve,
     onLost: over.reject,
   });
   const timer = clock.setTimer(withinMs, () => {
     over.reject(new TimeoutError(`Cannot list the bucket ${bucket.name} in time`));
   });
+  const isHeard = (withinMs: number): Promise<boolean> =>
+    new Promise((resolve) => {
+      const look = clock.setTimer(withinMs, () => resolve(false));
+      heard = () => {
+        look.cancel();
+        resolve(true);
+      };
+    });
+  const next = (): Promise<StoredMessage | undefined> =>
+    ports.store.read(bucket.stream, last + 1, filter);
+  /** Asks for one after the other as long as none comes by itself; false where there are no more. */
+  const goesOn = async (silentMs: number): Promise<boolean> => {
+    if (await isHeard(silentMs)) return true;
+    for (;;) {
+      const before = last;
+      const message = await next();
+      if (message === undefined) return false;
+      if (last > before) return true;
+      take(message);
+    }
+  };
   const whole = async (): Promise<void> => {
     time.set(await follow.began);
-    await caughtUp.promise;
+    while (!isCaughtUp) if (!await goesOn(SILENT_MS)) return;
     // What was replaced before it came does not come; but what has replaced it does, and may be on its way.
-    const isWhole = async (): Promise<boolean> =>
-      await ports.store.read(bucket.stream, last + 1, filter) === undefined;
-    if (await isWhole()) return;
+    if (await next() === undefined) return;
     const target = (await bucket.look())?.lastSequence ?? 0;
-    while (last < target) {
-      const isHeard = await new Promise<boolean>((resolve) => {
-        const look = clock.setTimer(LOOK_MS, () => resolve(false));
-        heard = () => {
-          look.cancel();
-          resolve(true);
-        };
-      });
-      if (!isHeard && await isWhole()) return;
-    }
+    while (last < target) if (!await goesOn(LOOK_MS)) return;
   };
   try {
     await Promise.race([whole(), over.promise]);

@@ -3,6 +3,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { AegisError, UnavailableError } from "../../mod.ts";
+import { readKeys } from "../../src/app/kv_read.ts";
 import { FeedStage, type Followed, type Listener, settled } from "./kv_feed_tools.ts";
 
 /** A stage with two keys, and a watch that has been told them. */
@@ -219,4 +220,15 @@ test("a user who may not follow is told, and nothing is tried again", async () =
   deepStrictEqual(early.words, ["put a 3"]);
   await stage.pass(60_000);
   strictEqual(stage.following.length, 1);
+});
+
+test("a list whose messages do not come by themselves asks for them", async () => {
+  const { stage } = await begun();
+  stage.isSilent = true;
+  stage.put("c");
+  stage.delete("a");
+  const listed = readKeys(stage.bucket, "", { expiresAt: stage.clock.monotonic() + 5_000 });
+  await settled();
+  await stage.pass(200);
+  deepStrictEqual(await listed, ["b", "c"]);
 });

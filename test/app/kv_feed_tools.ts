@@ -93,6 +93,8 @@ export class FeedStage {
   readonly feeds: KvFeeds = new KvFeeds();
   /** Those who follow for the values, in the order in which they began. */
   readonly followed: Followed[] = [];
+  /** Whether who lists the keys is told nothing. */
+  isSilent = false;
   /** How often all keys were listed. */
   listed = 0;
   #createdAt = 1;
@@ -125,6 +127,10 @@ export class FeedStage {
     const wanted = { name: "b", asked: {}, adopt: true, direct: true };
     this.#bucket = await KvBucket.open(parts as unknown as KvParts, wanted, limits);
     return this;
+  }
+
+  get bucket(): KvBucket {
+    return this.#bucket!;
   }
 
   /** Begins a watch. */
@@ -192,6 +198,7 @@ export class FeedStage {
     const followed = new Followed(this, options);
     if (options.headersOnly) {
       this.listed++;
+      if (this.isSilent) return followed;
       for (const message of this.#held.values()) options.onMessage(message);
       options.onCaughtUp();
     } else this.followed.push(followed);
