@@ -1,38 +1,44 @@
 // Many calls taken back at once: none is overlooked, and each costs about as much as one.
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import process from "node:process";
 import { createClient, rpc } from "../../mod.ts";
 import { arrived, both, hang, requestText, until } from "./buses.ts";
 
 const CALLS = 10_000;
 
-both(`${CALLS} calls that are taken back at once end in well under a second`, async (buses) => {
-  let begun = 0;
-  let aborted = 0;
-  const service = await buses.serve("slow", [
-    rpc("wait", (params, ctx) => {
-      begun++;
-      ctx.signal.addEventListener("abort", () => aborted++);
-      return hang(params, ctx);
-    }),
-  ]);
-  const wire = await buses.wire();
-  const ids = Array.from({ length: CALLS }, (_, n) => `call-${n}`);
-  for (const id of ids) {
-    wire.publish("rpc.slow.wait", requestText("wait", {}, { message_id: id, timeout: 30 }));
-  }
-  await until(() => begun === CALLS);
-  const started = performance.now();
-  // Those that others serve too are looked for in vain.
-  for (const id of ids) {
-    wire.publish("internal.rpc.cancel.slow", `other-${id}`);
-    wire.publish("internal.rpc.cancel.slow", id);
-  }
-  await until(() => aborted === CALLS);
-  const ms = performance.now() - started;
-  ok(ms < 900, `${ms} ms`);
-  strictEqual((await service.health()).inFlight, 0);
-});
+both(
+  `${CALLS} calls that are taken back at once cost less than a second of work`,
+  async (buses) => {
+    let begun = 0;
+    let aborted = 0;
+    const service = await buses.serve("slow", [
+      rpc("wait", (params, ctx) => {
+        begun++;
+        ctx.signal.addEventListener("abort", () => aborted++);
+        return hang(params, ctx);
+      }),
+    ]);
+    const wire = await buses.wire();
+    const ids = Array.from({ length: CALLS }, (_, n) => `call-${n}`);
+    for (const id of ids) {
+      wire.publish("rpc.slow.wait", requestText("wait", {}, { message_id: id, timeout: 30 }));
+    }
+    await until(() => begun === CALLS);
+    const before = process.cpuUsage();
+    // Those that others serve too are looked for in vain.
+    for (const id of ids) {
+      wire.publish("internal.rpc.cancel.slow", `other-${id}`);
+      wire.publish("internal.rpc.cancel.slow", id);
+    }
+    await until(() => aborted === CALLS);
+    // Of this process alone: how long it takes depends on what else the machine has to do.
+    const { user, system } = process.cpuUsage(before);
+    const ms = (user + system) / 1_000;
+    ok(ms < 1_000, `${ms} ms`);
+    strictEqual((await service.health()).inFlight, 0);
+  },
+);
 
 both("a call that arrives in the turn in which others are taken back is found", async (buses) => {
   const ended: unknown[] = [];

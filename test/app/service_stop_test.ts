@@ -214,7 +214,7 @@ test("a process whose bus was closed ends, also when its service was not stopped
     execFile(
       process.execPath,
       args,
-      { timeout: 3_000 },
+      { timeout: 20_000 },
       (error, stdout, stderr) =>
         resolve({ killed: error?.killed === true, output: stdout + stderr }),
     )

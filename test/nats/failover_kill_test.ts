@@ -22,7 +22,7 @@ test("a leader that is killed is followed within a second, time and again, and t
     const load = group.load("write");
     for (let round = 1; round <= 3; round++) {
       await pause(300);
-      const { who } = group.leader()!;
+      const { who } = await group.leading();
       candidates.get(who)!.signal("SIGKILL");
       await candidates.get(who)!.ended;
       await group.follows(who);
@@ -45,7 +45,7 @@ test("a balanced leader that is killed is followed within three seconds", async 
     const candidates = await three(group);
     const load = group.load();
     await pause(300);
-    const { who } = group.leader()!;
+    const { who } = await group.leading();
     candidates.get(who)!.signal("SIGKILL");
     await group.follows(who);
     await load.end();
@@ -60,7 +60,7 @@ test("a leader that is stopped in order hands over at once, and no call fails", 
     const load = group.load();
     for (let round = 1; round <= 2; round++) {
       await pause(300);
-      const { who } = group.leader()!;
+      const { who } = await group.leading();
       candidates.get(who)!.signal("SIGTERM");
       await group.follows(who);
       await candidates.get(who)!.ended;
@@ -79,7 +79,7 @@ test("a leader that is frozen is followed, and does not lead when it goes on", a
     const load = group.load("write");
     for (let round = 1; round <= 3; round++) {
       await pause(200);
-      const { who, token } = group.leader()!;
+      const { who, token } = await group.leading();
       candidates.get(who)!.signal("SIGSTOP");
       const next = await group.follows(who);
       ok(next.token > token);

@@ -32,6 +32,8 @@ export interface Group {
   notes(): Note[];
   /** The leader by what was noted last; undefined while nobody acts. */
   leader(): Note | undefined;
+  /** The same, once somebody acts. */
+  leading(): Promise<Note>;
   /** Starts an instance; resolves when it has started. */
   start(who: string, servers?: string): Promise<Candidate>;
   /** Resolves when another than `before` acts as the leader. */
@@ -75,6 +77,7 @@ export async function withGroup(
   await writeFile(file, "");
   const bus = await connect({ servers: [...servers], logger, replicas });
   const children: ChildProcess[] = [];
+  const loads: Load[] = [];
   const ledger = await bus.kv<Ledger>(LEDGER);
   const written: Ledger[] = [];
   const watch = ledger.watch({ key: LEDGER });
@@ -109,6 +112,11 @@ export async function withGroup(
         const { pid } = child;
         return { who, pid: pid!, ended, signal: (name) => void process.kill(pid!, name) };
       },
+      async leading() {
+        let now: Note | undefined;
+        await until("somebody leads", () => (now = leader()) !== undefined, 30_000);
+        return now!;
+      },
       async follows(before) {
         await until(`${before} is followed`, () => {
           const now = leader();
@@ -116,7 +124,11 @@ export async function withGroup(
         }, 30_000);
         return leader()!;
       },
-      load: (method = "who") => loadOf(client, method),
+      load(method = "who") {
+        const load = loadOf(client, method);
+        loads.push(load);
+        return load;
+      },
     });
     deepStrictEqual(setbacks(notes()), []);
     await pause(100);
@@ -133,6 +145,8 @@ export async function withGroup(
       process.kill(child.pid!, "SIGKILL");
     }
     await bus.close();
+    // A test that has failed has not ended them, and they would keep the process for ever.
+    for (const load of loads) await load.end();
     await rm(folder, { recursive: true });
   }
 }

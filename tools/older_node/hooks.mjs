@@ -21,15 +21,16 @@ export async function resolve(specifier, context, next) {
 export async function load(url, context, next) {
   if (!url.endsWith(".ts")) return await next(url, context);
   const text = await readFile(fileURLToPath(url), "utf8");
-  const { code } = await transform(
-    text.replaceAll("Promise.withResolvers", "withResolversOfTests"),
-    {
-      loader: "ts",
-      format: "esm",
-      target: "node20",
-      sourcemap: "inline",
-      sourcefile: url,
+  const { code } = await transform(text, {
+    loader: "ts",
+    format: "esm",
+    target: "node20",
+    sourcemap: "inline",
+    sourcefile: url,
+    define: {
+      "Promise.withResolvers": "withResolversOfTests",
+      AsyncDisposableStack: "AsyncDisposableStackOfTests",
     },
-  );
+  });
   return { format: "module", source: code, shortCircuit: true };
 }

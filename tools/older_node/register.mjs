@@ -5,7 +5,7 @@ import { register } from "node:module";
 
 register("./hooks.mjs", import.meta.url);
 
-// Tests may use what came with Node 22; the hooks give it this name, so that the package does not get it too.
+// Tests may use what came with Node 22 and 24; the hooks give it these names, so that the package does not get it too.
 globalThis.withResolversOfTests = () => {
   let resolve, reject;
   const promise = new Promise((fulfil, refuse) => {
@@ -13,4 +13,21 @@ globalThis.withResolversOfTests = () => {
     reject = refuse;
   });
   return { promise, resolve, reject };
+};
+
+globalThis.AsyncDisposableStackOfTests = class {
+  #disposers = [];
+
+  defer(dispose) {
+    this.#disposers.push(dispose);
+  }
+
+  use(value) {
+    this.defer(() => value?.[Symbol.asyncDispose]());
+    return value;
+  }
+
+  async [Symbol.asyncDispose]() {
+    while (this.#disposers.length > 0) await this.#disposers.pop()();
+  }
 };
