@@ -1,11 +1,12 @@
-// The documentation holds together: links lead somewhere, each error code has its place in docs/troubleshooting.md, and
-// the messages that are quoted there are in the source.
+// The documentation holds together: links lead somewhere, each error has its place in docs/troubleshooting.md, by its
+// code and by its words, the messages that are quoted there are in the source, and every option of connect() is told of.
 
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { thrownIn } from "./thrown.ts";
 
 /** A page, its path from the root of the repository, and its text. */
 export interface Page {
@@ -17,6 +18,9 @@ export interface Page {
 const NO_CODES: Readonly<Record<string, string>> = {
   CLIENT_CERTIFICATE: "what tcp.ts tells connect_error.ts, which makes TLS of it",
 };
+
+/** How the page quotes what a message says. */
+const QUOTED = /\*\*"([^"]+)"\*\*/g;
 
 /** The codes that errors in `sources` have. */
 export function codesIn(sources: readonly string[]): Set<string> {
@@ -48,12 +52,33 @@ export function checkTroubleshooting(page: string, sources: readonly string[]): 
     }
   }
   const messages = sources.join("\n").replace(/\s+/g, " ");
-  for (const [, quoted = ""] of page.matchAll(/\*\*"([^"]+)"\*\*/g)) {
+  for (const [, quoted = ""] of page.matchAll(QUOTED)) {
     if (!messages.includes(quoted.replace(/\s+/g, " "))) {
       faults.push(`docs/troubleshooting.md: the source has no message "${quoted}"`);
     }
   }
   return faults;
+}
+
+/** Which errors have no words on the page, under the heading of their code, or under one that is none. */
+export function checkMessages(page: string, sources: readonly string[]): string[] {
+  const quoted = new Map<string, string[]>();
+  for (const part of page.split(/^#{2,3} /m)) {
+    const [heading = ""] = part.split("\n");
+    const code = /^[A-Z][A-Z0-9_]+$/.test(heading) ? heading : "";
+    const words = [...part.matchAll(QUOTED)].map(([, text = ""]) => text.replace(/\s+/g, " "));
+    quoted.set(code, [...quoted.get(code) ?? [], ...words]);
+  }
+  const all = [...quoted.values()].flat();
+  return sources.flatMap(thrownIn)
+    .filter(({ code, made }) =>
+      !(code === undefined ? all : quoted.get(code) ?? []).some((words) => made.includes(words))
+    )
+    .map(({ code, made }) =>
+      `docs/troubleshooting.md has no words under ${
+        code || "its programming mistakes"
+      } of the error ${made.slice(0, 160)}`
+    );
 }
 
 /** Which options of `connect()` the page does not tell of. `source` is that of their interfaces. */
@@ -117,7 +142,8 @@ async function readTree(root: string, folder: string, extension: string): Promis
 
 async function main(): Promise<number> {
   const root = fileURLToPath(new URL("../", import.meta.url));
-  const sources = (await readTree(root, "src", ".ts")).map(({ text }) => text);
+  const files = await readTree(root, "src", ".ts");
+  const sources = files.map(({ text }) => text);
   const pages = await readTree(root, "docs", ".md");
   for (const path of ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
     pages.push({ path, text: await readFile(join(root, path), "utf8") });
@@ -126,6 +152,11 @@ async function main(): Promise<number> {
   const options = await readFile(join(root, "src/ports/options.ts"), "utf8");
   const faults = [
     ...checkTroubleshooting(page("troubleshooting.md"), sources),
+    // What tests say to whoever writes them is no error of the SDK.
+    ...checkMessages(
+      page("troubleshooting.md"),
+      files.filter(({ path }) => !path.startsWith("src/testing/")).map(({ text }) => text),
+    ),
     ...checkOptions(page("configuration.md"), options),
     ...checkLinks(pages, (path) => existsSync(join(root, path))),
   ];

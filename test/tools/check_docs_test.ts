@@ -1,12 +1,14 @@
-import { deepStrictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok } from "node:assert/strict";
 import { test } from "node:test";
 import {
   anchorsOf,
   checkLinks,
+  checkMessages,
   checkOptions,
   checkTroubleshooting,
   codesIn,
 } from "../../tools/check_docs.ts";
+import { thrownIn } from "../../tools/thrown.ts";
 
 const SOURCE = `
 // new AegisError("OLD", "…") is no code of ours
@@ -33,6 +35,35 @@ test("checkTroubleshooting() misses codes, and finds headings and quotes that th
     "docs/troubleshooting.md: no error has the code SHUT",
     `docs/troubleshooting.md: the source has no message "there is no fortune"`,
   ]);
+});
+
+test("thrownIn() finds errors with words of their own, by their codes", () => {
+  const source = `
+    throw new TypeError(\`Cannot use \${show(name)}: it must be
+      short (\${max})\`);
+    throw new TimeoutError("It took too long", { details });
+    throw new UnavailableError("The gate is open", { code: "CIRCUIT_OPEN" });
+    throw new NotActiveError("Nobody leads", { code, details });
+    throw new AegisError("NATS", \`Cannot \${what}: \${reason}\`); // "its words are elsewhere"
+    throw new ConflictError(message), new SyntaxError("it is none of ours");
+  `;
+  deepStrictEqual(thrownIn(source).map(({ code, made }) => [code, made.slice(0, 12)]), [
+    ["", "`Cannot use "],
+    ["TIMEOUT", '"It took too'],
+    ["CIRCUIT_OPEN", '"The gate is'],
+    [undefined, '"Nobody lead'],
+  ]);
+});
+
+test("checkMessages() misses the words of an error under the heading of its code", () => {
+  const source =
+    'throw new TypeError("the name must be text"); throw new TimeoutError("it took too long");';
+  const page = '### TIMEOUT\n\n**"took too\nlong"**\n\n## Mistakes\n\n**"must be"**\n';
+  deepStrictEqual(checkMessages(page, [source]), []);
+  const [fault, ...more] = checkMessages(page.replace("TIMEOUT", "BUSY"), [source]);
+  ok(fault?.includes("under TIMEOUT of the error"), fault);
+  deepStrictEqual(more, []);
+  ok(checkMessages(page.replace("must", "may"), [source])[0]?.includes("programming mistakes"));
 });
 
 test("checkOptions() misses options that the page does not tell of", () => {
