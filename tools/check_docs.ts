@@ -1,5 +1,6 @@
 // The documentation holds together: links lead somewhere, each error has its place in docs/troubleshooting.md, by its
-// code and by its words, the messages that are quoted there are in the source, and every option of connect() is told of.
+// code and by its words, the messages that are quoted there are in the source, every option of connect() is told of, and
+// what is to be run is there.
 
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
@@ -127,6 +128,21 @@ export function checkLinks(pages: readonly Page[], exists: (path: string) => boo
   return faults;
 }
 
+/** Commands that cannot be run: of tasks that there are none of, or of files that are not there. */
+export function checkCommands(
+  pages: readonly Page[],
+  tasks: Readonly<Record<string, string>>,
+  exists: (path: string) => boolean,
+): string[] {
+  return pages.flatMap(({ path, text }) => [
+    ...[...text.matchAll(/\bdeno(?:@2)? task ([\w:-]+)/g)].filter(([, name = ""]) =>
+      !(name in tasks)
+    ).map(([, name]) => `${path}: there is no task ${name}`),
+    ...[...text.matchAll(/\bdeno run -A ([\w/.-]+\.ts)/g)].filter(([, file = ""]) => !exists(file))
+      .map(([, file]) => `${path}: there is no ${file}`),
+  ]);
+}
+
 function withoutCode(text: string): string {
   return text.replace(/^```[^]*?^```$/gm, "");
 }
@@ -149,6 +165,8 @@ async function main(): Promise<number> {
     pages.push({ path, text: await readFile(join(root, path), "utf8") });
   }
   const page = (name: string) => pages.find(({ path }) => path === `docs/${name}`)?.text ?? "";
+  const exists = (path: string) => existsSync(join(root, path));
+  const { tasks } = JSON.parse(await readFile(join(root, "deno.json"), "utf8"));
   const options = await readFile(join(root, "src/ports/options.ts"), "utf8");
   const faults = [
     ...checkTroubleshooting(page("troubleshooting.md"), sources),
@@ -158,7 +176,8 @@ async function main(): Promise<number> {
       files.filter(({ path }) => !path.startsWith("src/testing/")).map(({ text }) => text),
     ),
     ...checkOptions(page("configuration.md"), options),
-    ...checkLinks(pages, (path) => existsSync(join(root, path))),
+    ...checkLinks(pages, exists),
+    ...checkCommands(pages, tasks, exists),
   ];
   for (const fault of faults) console.error(fault);
   console.log(

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import { test } from "node:test";
 import {
   anchorsOf,
+  checkCommands,
   checkLinks,
   checkMessages,
   checkOptions,
@@ -100,5 +101,15 @@ test("checkLinks() follows links between pages, to files and to headings", () =>
     "README.md: docs/a.md has no heading #two",
     "README.md: README.md has no heading #there",
     "docs/a.md: README.md has no heading #here",
+  ]);
+});
+
+test("checkCommands() finds tasks and files that are not there", () => {
+  const text = "`npx -y deno@2 task demo`, `deno task test:bun` and `deno run -A tools/a.ts --fix`";
+  const tasks = { demo: "", "test:bun": "" };
+  deepStrictEqual(checkCommands([{ path: "README.md", text }], tasks, () => true), []);
+  deepStrictEqual(checkCommands([{ path: "README.md", text }], { demo: "" }, () => false), [
+    "README.md: there is no task test:bun",
+    "README.md: there is no tools/a.ts",
   ]);
 });
