@@ -22,10 +22,15 @@ const INCLUDE = [...ENTRIES, "src", "README.md", "CHANGELOG.md", "LICENSE"];
 export function jsrManifest(deno: Manifest, sources: readonly string[]): Manifest {
   const { name = "", version = "", license = "", exports = {}, imports = {} } = deno;
   const needed = Object.entries(imports).filter(([specifier]) =>
-    sources.some((text) => text.includes(`"${specifier}"`) || text.includes(`"${specifier}/`))
+    sources.some((text) => importedIn(text).some((to) => `${to}/`.startsWith(`${specifier}/`)))
   );
   const publish = { include: INCLUDE };
   return { name, version, license, exports, imports: Object.fromEntries(needed), publish };
+}
+
+/** What source imports and re-exports. A string that is the name of a package is no import of it. */
+function importedIn(text: string): string[] {
+  return [...text.matchAll(/\b(?:from|import) ?\(?"([^"\n]+)"/g)].map(([, to = ""]) => to);
 }
 
 /** What is wrong, in sentences. */

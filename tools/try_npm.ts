@@ -1,6 +1,6 @@
 // Installs the built package into fresh projects and uses it there: Node 20 and 24, Bun, and a bundle of esbuild.
 
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -47,6 +47,7 @@ async function works(folder: string, bin: string, file: string): Promise<void> {
 async function inNode(folder: string, tarball: string, valibot: string): Promise<string[]> {
   const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
   await mustExecute(["npm", "install", ...quiet, tarball, `valibot@${valibot}`], { cwd: folder });
+  await claimed(folder);
   const files = ["program.ts", "page.ts"];
   await writeFile(
     join(folder, "tsconfig.json"),
@@ -63,6 +64,25 @@ async function inNode(folder: string, tarball: string, valibot: string): Promise
     done.push(`Node ${version}`);
   }
   return [...done, await bundled(folder)];
+}
+
+/** Whether the README has as many packages as were installed, and their size, give or take a twentieth. */
+async function claimed(folder: string): Promise<void> {
+  const installed = join(folder, "node_modules");
+  const lock = JSON.parse(await readFile(join(installed, ".package-lock.json"), "utf8"));
+  const packages = Object.keys(lock.packages).length;
+  const found = await readdir(installed, { recursive: true });
+  const sizes = await Promise.all(
+    found.map(async (file) => (await stat(join(installed, file))).size),
+  );
+  const megabytes = sizes.reduce((sum, size) => sum + size, 0) / 1_024_000;
+  const readme = await readFile(join(ROOT, "README.md"), "utf8");
+  const [, said, size] =
+    /^\| packages installed, size on disk +\| (\d+), ([\d.]+) MB /m.exec(readme) ?? [];
+  if (Number(said) !== packages || !(Math.abs(Number(size) / megabytes - 1) < 0.05)) {
+    const is = `${packages}, ${megabytes.toFixed(1)} MB`;
+    throw new Error(`The README says that ${said}, ${size} MB are installed; it is ${is}`);
+  }
 }
 
 /** Bundled as for a browser, with nothing left to import: the bundle runs. */

@@ -4,7 +4,10 @@ import { checkExamples, checkExports } from "../../tools/check_exports.ts";
 import { checkManifest, jsrManifest, type Manifest } from "../../tools/check_manifest.ts";
 import { countTests } from "../../tools/test_counts.ts";
 
-const SOURCES = [`import * as v from "valibot";`, `import { internal } from "@a/b/internal";`];
+const SOURCES = [
+  `import * as v from "valibot";`,
+  `const { internal } = await import("@a/b/internal"); if (internal.kind === "zod") {}`,
+];
 const DENO: Manifest = {
   name: "@a/c",
   version: "1.2.3",

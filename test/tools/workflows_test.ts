@@ -1,6 +1,7 @@
 // The workflows: what they may do, and that they run tasks that there are.
 
-import { deepStrictEqual, match, ok } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parse } from "yaml";
@@ -8,6 +9,8 @@ import { parse } from "yaml";
 const ROOT = new URL("../../", import.meta.url);
 
 interface Job {
+  readonly "runs-on": string;
+  readonly needs?: string;
   readonly permissions?: Readonly<Record<string, string>>;
   readonly strategy?: { readonly matrix?: Readonly<Record<string, readonly string[]>> };
   readonly steps: readonly { readonly uses?: string; readonly run?: string }[];
@@ -61,4 +64,27 @@ test("workflows run tasks of deno.json", async () => {
     }
   }
   ok(found >= 5, `${found}`);
+});
+
+test("workflows run files that there are", () => {
+  const lines = [...workflows.values()].flatMap(({ jobs }) => Object.values(jobs))
+    .flatMap(({ steps }) => steps).map(({ run }) => run ?? "");
+  const files = lines.flatMap((line) => [...line.matchAll(/(?:bash|run -A) ([\w./-]+)/g)])
+    .map(([, file = ""]) => file);
+  ok(files.length >= 3, files.join());
+  for (const file of files) ok(existsSync(new URL(file, ROOT)), file);
+});
+
+test("the tests run on three systems, and nothing is published before the gate", () => {
+  const ci = Object.values(workflows.get("ci.yml")?.jobs ?? {});
+  const systems = new Set(
+    ci.flatMap((job) => [job["runs-on"], ...job.strategy?.matrix?.["os"] ?? []]),
+  );
+  for (const system of ["ubuntu-latest", "macos-latest", "windows-latest"]) {
+    ok(systems.has(system), system);
+  }
+  const { gate, ...published } = workflows.get("publish.yml")?.jobs ?? {};
+  match(gate?.steps.map(({ run }) => run ?? "").join("\n") ?? "", /check_version\.ts --tag/);
+  for (const [name, { needs }] of Object.entries(published)) strictEqual(needs, "gate", name);
+  deepStrictEqual(Object.keys(published), ["jsr", "npm"]);
 });
