@@ -1,6 +1,6 @@
 // What docs/ gives for servers to read, is read by servers; what it gives for Kubernetes and Compose is well-formed.
 
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { parseAllDocuments } from "yaml";
-import { connect, createClient } from "../../mod.ts";
+import { connect, createClient, createService, rpc } from "../../mod.ts";
 import { findNatsServer, type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
 import { clusterReady } from "../../tools/nats_cluster.ts";
 import { onFreePorts } from "../../tools/ports.ts";
@@ -53,7 +53,13 @@ async function tried(text: string): Promise<string> {
   try {
     const file = join(folder, "nats.conf");
     await writeFile(file, text);
-    const env = { ...process.env, NATS_PASSWORD: "secret", POD_NAME: "nats-0" };
+    const env = {
+      ...process.env,
+      NATS_PASSWORD: "secret",
+      POD_NAME: "nats-0",
+      SHOP_PASS: "p",
+      LAB_PASS: "p",
+    };
     const { stderr, stdout } = await promisify(execFile)(bin, ["-c", file, "-t"], { env });
     return stdout + stderr;
   } finally {
@@ -66,7 +72,7 @@ const clusterConfig = async (): Promise<string> =>
 
 test("nats-server takes each whole configuration of docs/", async () => {
   const whole = (await blocks("conf")).filter(({ page, text }) =>
-    page !== "security.md" || text.includes("tls {")
+    page !== "security.md" || /^(tls|accounts) \{$/m.test(text)
   );
   ok(whole.length >= 2, `${whole.length}`);
   const texts = [...whole.map(({ text }) => text), await clusterConfig()];
@@ -75,6 +81,23 @@ test("nats-server takes each whole configuration of docs/", async () => {
       .replaceAll("/etc/nats/", CERTS);
     ok((await tried(here)).includes("configuration file"), text);
   }
+});
+
+test("accounts of docs/security.md see neither subjects nor streams of one another", async () => {
+  const [text = ""] = (await blocks("conf")).map((block) => block.text)
+    .filter((text) => text.includes("accounts {"));
+  // The server of a test has a store of its own.
+  const accounts = `SHOP_PASS: "p"\nLAB_PASS: "p"\n${text.replace(/^jetstream .*\n/, "")}`;
+  await using server = await startNatsServer({ config: accounts });
+  const as = (user: string) => connect({ servers: server.url, user, pass: "p", logger });
+  await using shop = await as("shop");
+  await using lab = await as("lab");
+  await using service = createService("till", { bus: shop, handlers: [rpc("open", () => 1)] });
+  await service.start();
+  await (await shop.kv("prices")).put("lamp", 18);
+  strictEqual(await createClient({ bus: shop }).call("till", "open"), 1);
+  await rejects(createClient({ bus: lab }).call("till", "open"), { code: "SERVICE_UNAVAILABLE" });
+  strictEqual(await (await lab.kv("prices")).get("lamp"), undefined);
 });
 
 test("the manifests of docs/ are well-formed, and each has its kind", async () => {
