@@ -60,7 +60,9 @@ async function inNode(folder: string, tarball: string, valibot: string): Promise
   await mustExecute([...tsc, ...bundler], { cwd: folder });
   const done = ["types for Node and bundlers"];
   for (const { bin, version } of await Promise.all([findNodeOf(20), findNodeOf(24)])) {
-    await works(folder, bin, join("built", "program.js"));
+    for (const program of [join("built", "program.js"), "require.cjs"]) {
+      await works(folder, bin, program);
+    }
     done.push(`Node ${version}`);
   }
   return [...done, await bundled(folder)];
