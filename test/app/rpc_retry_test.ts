@@ -195,9 +195,9 @@ both("retries end with the time for the call", async ({ client }) => {
     }),
   );
   const took = performance.now() - started;
-  // The last wait may end a moment too late.
   ok(AegisError.is(error) && ["SERVICE_UNAVAILABLE", "TIMEOUT"].includes(error.code), `${error}`);
-  ok(took < 160, `${took} ms`);
+  // The last wait may end too late, on a machine that is busy by more than a moment; all of them together take 15 s.
+  ok(took < 2_000, `${took} ms`);
   ok(attempts > 3, `${attempts} attempts`);
 });
 

@@ -17,8 +17,9 @@ export function socketError(event: Event | Said): { readonly message: string } {
   return { message: typeof code === "string" && !text.includes(code) ? `${text} (${code})` : text };
 }
 
-/** Nothing that tells one mistake from another: Node and browsers say nothing, workers keep the reason to their own log. */
-const UNTOLD = /the runtime does not say why|Network connection lost|internal error; reference/;
+/** Nothing that tells one mistake from another: browsers say nothing, Node nothing or all in one, workers log it. */
+const UNTOLD =
+  /the runtime does not say why|network error or non-101|Network connection lost|internal error; reference/;
 
 /** What runtimes say, what it comes from, and what to do. Node and browsers say none of it. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
@@ -40,16 +41,16 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     "it refused the origin; name it in the allowed_origins of its websocket { }",
   ],
   [
-    /status code/i,
-    "it answers, and not as a WebSocket of NATS; is it the port of the server's websocket { }, and the path of its proxy?",
-  ],
-  [/insecure WebSocket/i, "a page of https:// may use wss:// alone"],
-  [
     UNTOLD,
     "it was not opened, and this runtime does not say why; check that a server listens there, that the port is that of its " +
     "websocket { } and not that for nats://, that it is wss:// if that has tls and else ws://, and that its certificate is " +
     "for this host and trusted here",
   ],
+  [
+    /status code/i,
+    "it answers, and not as a WebSocket of NATS; is it the port of the server's websocket { }, and the path of its proxy?",
+  ],
+  [/insecure WebSocket/i, "a page of https:// may use wss:// alone"],
 ];
 
 /** Why a WebSocket was not opened and what to do about it, where `said` is known. */
