@@ -30,7 +30,9 @@ export async function load(url, context, next) {
     define: {
       "Promise.withResolvers": "withResolversOfTests",
       AsyncDisposableStack: "AsyncDisposableStackOfTests",
+      "import.meta.main": "isMainOfTests",
     },
   });
-  return { format: "module", source: code, shortCircuit: true };
+  const isMain = "const isMainOfTests = import.meta.url === programOfTests;";
+  return { format: "module", source: `${isMain}${code}`, shortCircuit: true };
 }

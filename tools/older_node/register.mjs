@@ -2,6 +2,7 @@
 // package: `node --import` this file.
 
 import { register } from "node:module";
+import { pathToFileURL } from "node:url";
 
 register("./hooks.mjs", import.meta.url);
 
@@ -14,6 +15,8 @@ globalThis.withResolversOfTests = () => {
   });
   return { promise, resolve, reject };
 };
+
+globalThis.programOfTests = pathToFileURL(process.argv[1] ?? "").href;
 
 globalThis.AsyncDisposableStackOfTests = class {
   #disposers = [];
