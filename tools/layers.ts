@@ -117,6 +117,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "command_cancels.ts",
     "command_claim.ts",
     "command_endings.ts",
+    "command_failures.ts",
     "command_handle.ts",
     "command_hearing.ts",
     "command_input.ts",

@@ -132,14 +132,24 @@ export class CommandEndings {
     });
   }
 
-  /** Another instance is to run it: this one stops, and its attempt does not count. */
-  async givenBack(run: CommandRun): Promise<void> {
+  /** Another instance is to run it, which this one has not begun. */
+  givenBack(run: CommandRun): Promise<void> {
+    return this.#passOn(run, 0);
+  }
+
+  /** Another instance is to run it, which this one has begun: it stops, or leads no longer, and its attempt does not count. */
+  handedOver(run: CommandRun): Promise<void> {
+    return this.#passOn(run, 1);
+  }
+
+  async #passOn(run: CommandRun, handovers: 0 | 1): Promise<void> {
     const { clock } = this.#parts.runtime;
     await this.#guard(run, async () => {
       const written = await this.#writeStep(run, (record) => ({
         ...record,
         state: "pending",
         attempts: Math.max(0, record.attempts - 1),
+        handovers: record.handovers + handovers,
         instanceId: undefined,
         updatedAt: clock.now(),
       }));

@@ -2,7 +2,7 @@
 
 import type { CommandMessage } from "../domain/command.ts";
 import { type CommandRecord, progressOf, type ProgressStep } from "../domain/command_record.ts";
-import { type CommandOutcome, commandOutcome } from "../domain/command_outcome.ts";
+import { type CommandOutcome, commandOutcome, handoverOutcome } from "../domain/command_outcome.ts";
 import { HEADER } from "../domain/header.ts";
 import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Codec } from "../ports/codec.ts";
@@ -121,6 +121,11 @@ export class CommandRun implements Origin, Handled, Expiring {
     return this.record?.attempts ?? 1;
   }
 
+  /** How long its handler has run, in milliseconds. */
+  get tookMs(): number {
+    return this.#parts.runtime.clock.monotonic() - this.begunAt;
+  }
+
   /** How long an attempt may take, in milliseconds: as the sender allows, and the handler. */
   get timeoutMs(): number {
     return Math.min(this.command.timeoutMs, this.handler.settings.timeoutMs);
@@ -135,6 +140,16 @@ export class CommandRun implements Origin, Handled, Expiring {
     if (!this.handler.settings.exclusive) return true;
     this.#fencingToken = this.#parts.leading?.token;
     return this.#fencingToken !== undefined;
+  }
+
+  /** Whether what its handler comes to is taken: of what the leader alone runs, while it is the leader that it began by. */
+  get isOurs(): boolean {
+    return !this.handler.settings.exclusive || this.#parts.leading?.token !== undefined;
+  }
+
+  /** Whether it lost its leadership as this process stood still, of which it may be the cause. */
+  get isSuspect(): boolean {
+    return this.handler.settings.exclusive && this.#parts.leading?.stoodStill === true;
   }
 
   get deadline(): number {
@@ -225,6 +240,14 @@ export class CommandRun implements Origin, Handled, Expiring {
       // A policy that throws must not keep a command in hand for ever.
       return { kind: "failed", error: fault };
     }
+  }
+
+  /** What becomes of it after an attempt that its instance has cut short. */
+  handover(): ReturnType<typeof handoverOutcome> {
+    const { retry } = this.handler.settings;
+    const random = this.#parts.runtime.random.next();
+    const record = { ...this.record!, maxRetries: this.command.maxRetries };
+    return handoverOutcome(retry, record, this.isSuspect, random);
   }
 
   /** Takes what the record of an earlier attempt holds. */

@@ -8,6 +8,7 @@ import { goesBack } from "./command_arrival.ts";
 import { type Cancel, CommandCancels } from "./command_cancels.ts";
 import { claim, type ClaimParts } from "./command_claim.ts";
 import { CommandEndings } from "./command_endings.ts";
+import { CommandFailures } from "./command_failures.ts";
 import { LeftHandlers } from "./command_left.ts";
 import type { CommandLedger } from "./command_ledger.ts";
 import { CommandProgress } from "./command_progress.ts";
@@ -16,7 +17,7 @@ import type { CommandSweeper } from "./command_sweeper.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { Measures } from "./measures.ts";
-import { runCommand, UnfitCommand } from "./run_command.ts";
+import { runCommand } from "./run_command.ts";
 
 /** What a runner is made of. */
 export interface RunnerParts extends ClaimParts {
@@ -39,6 +40,7 @@ export class CommandRunner {
   readonly #parts: RunnerParts;
   readonly #onLeave: (run: CommandRun) => void;
   readonly #endings: CommandEndings;
+  readonly #failures: CommandFailures;
   readonly #deadlines: Deadlines<CommandRun>;
   readonly #cancels: CommandCancels;
   readonly #held = new Set<CommandRun>();
@@ -59,6 +61,7 @@ export class CommandRunner {
       deadLettersOf: (run) => queues[run.queue]!.deadLetters,
       isStopping: () => this.#stopping,
     });
+    this.#failures = new CommandFailures(this.#endings, (run) => this.#measures(run));
     this.#deadlines = new Deadlines(runtime.clock, (run) => this.#late(run));
     this.#cancels = new CommandCancels(runtime, (token, cancel) => this.#onCancel(token, cancel));
   }
@@ -167,39 +170,36 @@ export class CommandRunner {
   #succeeded(run: CommandRun, result: unknown): void {
     // Nobody waits for anything of it any more.
     if (run.stage !== "running") return this.#left.remove(run.token);
+    if (!run.isOurs) return this.#cutShort(run);
     this.#ending(run);
-    this.#measures(run).succeeded(this.#took(run));
+    this.#measures(run).succeeded(run.tookMs);
     this.#finish(run, this.#endings.completed(run, result));
   }
 
   #failed(run: CommandRun, error: unknown): void {
     // Nobody waits for anything of it any more.
     if (run.stage !== "running") return this.#left.remove(run.token);
-    this.#ending(run);
     // What ended for want of time in stop() has not failed.
-    if (this.#stopping && run.isAborted) return this.#finish(run, this.#endings.givenBack(run));
-    if (error instanceof UnfitCommand) {
-      this.#measures(run).failed("INVALID_REQUEST", this.#took(run));
-      return this.#finish(run, this.#endings.failed(run, "invalid", error.error));
-    }
-    this.#measures(run).failed(AegisError.is(error) ? error.code : "error", this.#took(run));
-    const outcome = run.outcome(error);
-    if (outcome.kind === "failed") {
-      return this.#finish(run, this.#endings.failed(run, "failed", outcome.error));
-    }
-    const { delayMs } = outcome;
-    run.log.warn(`Attempt ${run.attempt} of ${run.handler.command} failed; it is tried again`, {
-      error,
-      delayMs: Math.round(delayMs),
-    });
-    this.#finish(run, this.#endings.retrying(run, error, delayMs));
+    if (!run.isOurs || this.#stopping && run.isAborted) return this.#cutShort(run);
+    this.#ending(run);
+    this.#finish(run, this.#failures.failed(run, error));
+  }
+
+  /** Nothing is taken of an attempt whose instance stops, or leads no longer: the next one has the command. */
+  #cutShort(run: CommandRun): void {
+    this.#ending(run);
+    this.#finish(run, this.#failures.cutShort(run));
   }
 
   /** Its time is over. */
   #late(run: CommandRun): void {
     run.checkLease();
     if (run.stage !== "running") return;
-    const tookMs = this.#took(run);
+    if (!run.isOurs) {
+      this.#left.add(run.token);
+      return this.#cutShort(run);
+    }
+    const tookMs = run.tookMs;
     const error = overdue(`${run.handler.command} of ${run.service}`, tookMs);
     run.log.warn(error.message, { attempt: run.attempt });
     this.#measures(run).failed("TIMEOUT", tookMs);
@@ -223,7 +223,7 @@ export class CommandRunner {
   }
 
   #cancel(run: CommandRun, cancel: Cancel): void {
-    this.#measures(run).failed("CANCELLED", this.#took(run));
+    this.#measures(run).failed("CANCELLED", run.tookMs);
     this.#giveUp(run, takenBack(run.handler.command, cancel.by, cancel.reason));
     this.#finish(run, this.#endings.cancelled(run, cancel));
   }
@@ -233,7 +233,7 @@ export class CommandRunner {
     if (run.stage !== "running") return;
     const error = leaseLost(run.handler.command);
     run.log.warn(error.message, { attempt: run.attempt });
-    this.#measures(run).failed("LEASE_LOST", this.#took(run));
+    this.#measures(run).failed("LEASE_LOST", run.tookMs);
     this.#giveUp(run, error);
     this.#leave(run);
   }
@@ -291,9 +291,5 @@ export class CommandRunner {
 
   #measures(run: CommandRun): Measures {
     return this.#parts.queues[run.queue]!.measures;
-  }
-
-  #took({ begunAt }: CommandRun): number {
-    return this.#parts.runtime.clock.monotonic() - begunAt;
   }
 }

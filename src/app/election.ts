@@ -8,6 +8,7 @@ import {
   isSettled,
   leadsAt,
   type LeaseAction,
+  type LeaseEnd,
   type LeaseObservation,
   type LeaseState,
   newLease,
@@ -28,8 +29,10 @@ export interface ElectionParts {
   /** The name of the instance, unique among those that stand for it. */
   readonly holder: string;
   readonly policy: FailoverPolicy;
-  /** Called with the fencing token when it begins to lead, and with undefined when it no longer does. */
-  readonly onChange: (token: number | undefined) => void;
+  /** Called with the fencing token when it begins to lead. */
+  readonly onLead: (token: number) => void;
+  /** Called when it no longer leads, with the reason. */
+  readonly onYield: (end: LeaseEnd) => void;
 }
 
 /** By how much the time of day may run ahead of the monotonic clock before it is taken for a sleep of the machine, in milliseconds. */
@@ -160,9 +163,9 @@ export class Election implements Leading {
       case "read":
         return void this.#read(action.withinMs, now);
       case "lead":
-        return this.#parts.onChange(action.token);
+        return this.#parts.onLead(action.token);
       case "yield":
-        return this.#parts.onChange(undefined);
+        return this.#parts.onYield(action.end);
       case "over":
         this.#ending.abort();
         this.#timer?.cancel();

@@ -2,6 +2,7 @@
 
 import type { AegisError } from "../domain/error.ts";
 import { leaderKey } from "../domain/lease_record.ts";
+import type { LeaseEnd } from "../domain/lease_state.ts";
 import { rpcElectedSubject } from "../domain/subject.ts";
 import type { BusParts } from "./bus.ts";
 import { Election } from "./election.ts";
@@ -94,7 +95,8 @@ export class ElectionServing implements Work, Leading {
       key: leaderKey(service, group),
       holder: instanceId,
       policy,
-      onChange: (token) => token === undefined ? this.#yield() : this.#lead(token),
+      onLead: (token) => this.#lead(token),
+      onYield: (end) => this.#yield(end),
     });
     await this.#election.start();
   }
@@ -145,7 +147,7 @@ export class ElectionServing implements Work, Leading {
     this.#all().abort(reason);
   }
 
-  /** What is in flight has ended: the next one may begin. */
+  /** Nobody waits any longer for what is in flight: the next one may begin. */
   async whenSettled(): Promise<void> {
     await Promise.all([this.#election?.stop(), this.#all().whenSettled()]);
   }
@@ -193,29 +195,29 @@ export class ElectionServing implements Work, Leading {
     });
   }
 
-  #yield(): void {
+  #yield(end: LeaseEnd): void {
     const { bus: { runtime }, service, instanceId, settings, responder } = this.#parts;
     const token = this.#told;
     if (token === undefined) return;
     this.#told = undefined;
     responder().yield();
-    this.#current?.end();
+    this.#current?.end(end);
     this.#current = undefined;
-    this.#changed(false, token);
+    this.#changed(false, token, end);
     this.#hook(false, token);
-    runtime.logger[this.#isStopping ? "info" : "warn"](`${service} leads no longer`, {
+    runtime.logger[end === "released" ? "info" : "warn"](`${service} leads no longer`, {
       instance: instanceId,
       group: settings.group,
       fencingToken: token,
     });
   }
 
-  #changed(leads: boolean, token: number): void {
+  #changed(leads: boolean, token: number, end?: LeaseEnd): void {
     const { bus: { runtime: { metrics, logger } }, settings, setStatus } = this.#parts;
     setStatus(leads ? "ACTIVE" : "STANDBY", settings.group);
     this.#gauge(leads ? 1 : 0);
     try {
-      const change = leads ? "gained" : this.#isStopping ? "released" : "lost";
+      const change = leads ? "gained" : end === "released" ? "released" : "lost";
       metrics.increment("aegis_leadership_changes_total", { ...this.#labels, change });
       if (leads) metrics.gauge("aegis_fencing_token", token, this.#labels);
     } catch (error) {

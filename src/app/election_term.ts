@@ -1,5 +1,6 @@
 // A term: one leadership of an instance, with the events and commands that the leader alone handles.
 
+import type { LeaseEnd } from "../domain/lease_state.ts";
 import type { CommandServing } from "./command_serving.ts";
 import { leadershipLost, type Leading } from "./leading.ts";
 import { pause } from "./pause.ts";
@@ -36,7 +37,7 @@ export class Term implements Leading {
   readonly #parts: TermParts;
   #token: number | undefined;
   #isPrepared = false;
-  #ended = false;
+  #end: LeaseEnd | undefined;
   #error: Error | undefined;
 
   constructor(parts: TermParts) {
@@ -48,7 +49,11 @@ export class Term implements Leading {
   get token(): number | undefined {
     // Who asks has the election look at the clock, which ends this if it is over.
     const { token } = this.#parts.election;
-    return this.#ended || token !== this.#token ? undefined : token;
+    return this.#end !== undefined || token !== this.#token ? undefined : token;
+  }
+
+  get stoodStill(): boolean {
+    return this.#end === "standstill";
   }
 
   /** Why its events and commands do not come, if they do not. */
@@ -67,12 +72,12 @@ export class Term implements Leading {
   async begin(token: number): Promise<void> {
     this.#token = token;
     const { runtime, service } = this.#parts;
-    while (!this.#isPrepared && !this.#ended) {
+    while (!this.#isPrepared && this.#end === undefined) {
       try {
         await this.prepare();
         this.#error = undefined;
       } catch (error) {
-        if (this.#ended) return;
+        if (this.#end !== undefined) return;
         if (this.#error === undefined) {
           runtime.logger.error(
             `${service} leads, and cannot take the events and commands of the leader yet`,
@@ -83,15 +88,15 @@ export class Term implements Leading {
         await pause(runtime, AGAIN_MS);
       }
     }
-    if (this.#ended) return;
+    if (this.#end !== undefined) return;
     this.handlers.events.open();
     this.handlers.commands.open();
   }
 
   /** Ends: nothing more begins, what runs is told, and is waited for by nobody but `onLeft`. */
-  end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+  end(end: LeaseEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
     const { work } = this;
     const drained = work.drain(0);
     work.handBack();

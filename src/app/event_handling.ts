@@ -9,6 +9,7 @@ import type { Origin, Outbound } from "./context.ts";
 import type { Handled } from "./handler_context.ts";
 import type { Leading } from "./leading.ts";
 import type { Runtime } from "./runtime.ts";
+import type { Turn } from "./suspects.ts";
 import { watched } from "./watched_signal.ts";
 
 /** What all events of one handler have in common. */
@@ -33,8 +34,8 @@ export class Handling implements Origin, Handled {
   begunAt = 0;
   /** Whether it is settled, or being made a dead letter: what its handler gives later is dropped. */
   ended = false;
-  /** Called when it is no longer in hand, for whatever reason. */
-  onLeave: (() => void) | undefined = undefined;
+  /** Its turn among its like, where a process may have ended over it. */
+  turn: Turn | undefined = undefined;
   /** The event; set before its handler begins. */
   event: EventMessage | undefined = undefined;
   /** The `traceparent` of the span that its handler runs in, where there is tracing. */
@@ -79,6 +80,16 @@ export class Handling implements Origin, Handled {
     return this.#fencingToken !== undefined;
   }
 
+  /** Whether what its handler came to is taken: of what the leader alone handles, while it is the leader that it began by. */
+  get isOurs(): boolean {
+    return this.#fencingToken === undefined || this.#parts.leading?.token !== undefined;
+  }
+
+  /** Whether it lost its leadership as this process stood still, of which it may be the cause. */
+  get isSuspect(): boolean {
+    return this.#fencingToken !== undefined && this.#parts.leading?.stoodStill === true;
+  }
+
   get expiresAt(): number {
     return Infinity;
   }
@@ -116,6 +127,11 @@ export class Handling implements Origin, Handled {
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
+  }
+
+  /** Whether its handler was told that it is waited for no longer. */
+  get isAborted(): boolean {
+    return this.#abortReason !== undefined;
   }
 
   get log(): Logger {

@@ -1,6 +1,6 @@
 // Leading: whether this instance is the one of its group that acts, as handlers of every kind ask.
 
-import { NotActiveError } from "../domain/error.ts";
+import { AegisError, NotActiveError } from "../domain/error.ts";
 
 /** Who knows whether this instance leads. */
 export interface Leading {
@@ -9,6 +9,8 @@ export interface Leading {
    * lead, whatever it was before.
    */
   readonly token: number | undefined;
+  /** Whether it lost a leadership since this process stood still, for which what it runs may have been the cause. */
+  readonly stoodStill?: boolean;
 }
 
 /** The error of who is asked for what only the leader does. */
@@ -32,5 +34,13 @@ export function leadershipLost(service: string, what: string): NotActiveError {
   return new NotActiveError(
     `${what} was aborted: this instance of ${service} leads no longer, and another one may have begun`,
     { details: { sent: true } },
+  );
+}
+
+/** The error of what ran as the leadership was lost by a standstill of its process, of which it may be the cause. */
+export function stoodStill(what: string): AegisError {
+  return new AegisError(
+    "LEASE_LOST",
+    `${what} came to nothing: its process was blocked, or stood still, for longer than the lease of a leader, and leads no longer`,
   );
 }

@@ -1,7 +1,12 @@
 // The subscriber: the events of one handler on one instance, fetched, run and settled.
 
 import { type DeadLetterReason, REPLAY_HEADER } from "../domain/dead_letter.ts";
-import { eventOutcome, isGuilty, isSuspect } from "../domain/event_outcome.ts";
+import {
+  type EventOutcome,
+  eventOutcome,
+  isSuspect,
+  standstillOutcome,
+} from "../domain/event_outcome.ts";
 import { AegisError, UnavailableError } from "../domain/error.ts";
 import { Prefetch } from "../domain/prefetch.ts";
 import { isThenable } from "../domain/thenable.ts";
@@ -10,6 +15,7 @@ import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import { Handling, type HandlingParts } from "./event_handling.ts";
 import type { Source } from "./source.ts";
 import { KeepWorking } from "./keep_working.ts";
+import { stoodStill } from "./leading.ts";
 import { Measures } from "./measures.ts";
 import type { EventHandler } from "./on.ts";
 import { runEvent, Unfit } from "./run_event.ts";
@@ -141,15 +147,11 @@ export class Subscriber implements Work {
   async #suspect(handling: Handling): Promise<void> {
     const { suspects, runtime: { logger } } = this.#parts;
     try {
-      const { begun, end } = await suspects.enter(handling.delivery);
-      handling.onLeave = end;
-      if (handling.ended) return end();
-      if (!isGuilty(begun)) return this.#queue(handling);
-      const error = new AegisError(
-        "CRASHED",
-        `Its handler began ${begun} times by itself and ended without a word, after ${handling.attempt} deliveries in all`,
-      );
-      this.#bury(handling, "crashed", error);
+      const turn = await suspects.enter(handling.delivery);
+      handling.turn = turn;
+      if (handling.ended) return turn.end();
+      if (turn.guilt === undefined) this.#queue(handling);
+      else this.#bury(handling, "crashed", turn.guilt);
     } catch (error) {
       // Without its note nobody could tell next time; it waits until there can be one.
       logger.warn("It cannot be noted that an event begins; it comes again", { error });
@@ -185,6 +187,7 @@ export class Subscriber implements Work {
   #succeeded(handling: Handling): void {
     this.#running--;
     if (!handling.ended) {
+      if (!handling.isOurs) return this.#cutShort(handling);
       handling.ended = true;
       handling.delivery.ack();
       if (this.#condemned.size > 0) this.#condemned.delete(handling.key);
@@ -196,31 +199,48 @@ export class Subscriber implements Work {
   #failed(handling: Handling, error: unknown): void {
     this.#running--;
     if (handling.ended) return this.#leave(handling);
-    const { runtime: { clock, random }, handler } = this.#parts;
-    const code = AegisError.is(error) ? error.code : "error";
-    this.#measures.failed(
-      error instanceof Unfit ? "INVALID_REQUEST" : code,
-      clock.monotonic() - handling.begunAt,
-    );
-    if (error instanceof Unfit) return this.#bury(handling, error.reason, error.error);
+    if (error instanceof Unfit) {
+      this.#measured(handling, "INVALID_REQUEST");
+      return this.#bury(handling, error.reason, error.error);
+    }
     // What ended for want of time in stop() has not failed.
-    if (this.#stopping && handling.signal.aborted) return this.#giveBack(handling);
-    let outcome: ReturnType<typeof eventOutcome>;
+    if (!handling.isOurs || this.#stopping && handling.isAborted) return this.#cutShort(handling);
+    const { runtime: { random }, handler } = this.#parts;
+    this.#measured(handling, AegisError.is(error) ? error.code : "error");
+    let outcome: EventOutcome;
     try {
       outcome = eventOutcome(handler.settings.retry, error, handling.attempt, random.next());
     } catch (fault) {
       // A policy that throws must not keep an event in hand for ever.
       return this.#bury(handling, "failed", fault);
     }
+    this.#settle(handling, error, outcome);
+  }
+
+  /** Nothing is taken of the work of an instance that stops, or leads no longer: the next one has the event. */
+  #cutShort(handling: Handling): void {
+    if (!handling.isSuspect) return this.#giveBack(handling, 0, true);
+    const { runtime: { random }, handler: { pattern, settings } } = this.#parts;
+    const error = stoodStill(`The handler of ${pattern}`);
+    this.#measured(handling, error.code);
+    const outcome = standstillOutcome(settings.retry, handling.attempt, random.next());
+    this.#settle(handling, error, outcome);
+  }
+
+  #settle(handling: Handling, error: unknown, outcome: EventOutcome): void {
     if (outcome.kind === "dead") return this.#bury(handling, "failed", error);
     handling.ended = true;
-    handling.log.warn(`A handler of ${handler.pattern} failed; the event comes again`, {
+    handling.log.warn(`A handler of ${this.#parts.handler.pattern} failed; the event comes again`, {
       error,
       attempt: handling.attempt,
       delayMs: Math.round(outcome.delayMs),
     });
     handling.delivery.nak(outcome.delayMs);
     this.#leave(handling);
+  }
+
+  #measured({ begunAt }: Handling, code: string): void {
+    this.#measures.failed(code, this.#parts.runtime.clock.monotonic() - begunAt);
   }
 
   /** Makes a dead letter of an event. Only when that is stored is it taken from the stream. */
@@ -237,15 +257,17 @@ export class Subscriber implements Work {
     }).finally(() => this.#leave(handling));
   }
 
-  #giveBack(handling: Handling, delayMs = 0): void {
+  /** Of one that has `begun` it stays noted, where that is, that it began and never came to an end. */
+  #giveBack(handling: Handling, delayMs = 0, begun = false): void {
     handling.ended = true;
     handling.delivery.nak(delayMs);
-    this.#leave(handling);
+    this.#leave(handling, begun);
   }
 
-  #leave(handling: Handling): void {
+  #leave(handling: Handling, staysNoted = false): void {
     this.#held.delete(handling);
-    handling.onLeave?.();
+    if (staysNoted) handling.turn?.leave();
+    else handling.turn?.end();
     this.#passOn();
     if (!this.#stopping) this.#ask();
     if (this.#held.size > 0) return;

@@ -3,16 +3,19 @@
 import { suspectSubject } from "../domain/dead_letter.ts";
 import { deferred } from "../domain/deferred.ts";
 import { AegisError } from "../domain/error.ts";
+import { isGuilty } from "../domain/event_outcome.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { Delivery, StoredMessage } from "../ports/stream.ts";
 import type { BusStreams } from "./bus_streams.ts";
 
 /** The turn of a suspect. */
 export interface Turn {
-  /** How often it had begun before, by itself, and never ended. */
-  readonly begun: number;
+  /** What is known of one that had begun so often, by itself, and never come to an end, that it is not to begin again. */
+  readonly guilt: AegisError | undefined;
   /** It has ended, in whatever way, and the next one may begin. */
   end(): void;
+  /** It is no longer at hand, and has not ended: the next one may begin, and what is noted stays. */
+  leave(): void;
 }
 
 /**
@@ -33,7 +36,9 @@ export class Suspects {
   }
 
   /** Waits for the turn of a suspect, and notes that it begins. @throws {AegisError} when that cannot be noted. */
-  async enter({ sequence, storedAt }: Pick<Delivery, "sequence" | "storedAt">): Promise<Turn> {
+  async enter(
+    { sequence, storedAt, attempt }: Pick<Delivery, "sequence" | "storedAt" | "attempt">,
+  ): Promise<Turn> {
     const before = this.#last;
     const { promise, resolve } = deferred<void>();
     this.#last = promise;
@@ -52,7 +57,7 @@ export class Suspects {
         // A note that stays says of an event that has ended that it has not, which nobody asks any more.
         store.remove(note.stream, note.sequence).catch(() => undefined);
       };
-      return { begun, end };
+      return { guilt: isGuilty(begun) ? guilty(begun, attempt) : undefined, end, leave: resolve };
     } catch (error) {
       resolve();
       throw error;
@@ -68,4 +73,11 @@ export class Suspects {
       throw error;
     }
   }
+}
+
+function guilty(begun: number, deliveries: number): AegisError {
+  return new AegisError(
+    "CRASHED",
+    `Its handler began ${begun} times by itself and never came to an end, after ${deliveries} deliveries in all`,
+  );
 }

@@ -102,6 +102,14 @@ export function leaseLost(what: string): AegisError {
   );
 }
 
+/** Its instances stopped, or lost the leadership, again and again, while it ran. */
+export function neverEnded(what: string): AegisError {
+  return new AegisError(
+    "CRASHED",
+    `${what} never came to an end: whatever ran it has stopped, or has lost the leadership, time and again`,
+  );
+}
+
 /** Its processes ended, again and again, while it ran. */
 export function crashed(attempts: number): CommandError {
   return new CommandError(

@@ -47,8 +47,10 @@ export interface CommandRecord<Result = unknown> {
   readonly priority: Priority;
   /** Where it stands. */
   readonly state: CommandState;
-  /** How many attempts have begun. Those that an instance gave back, for it stopped, are not among them. */
+  /** How many attempts have begun. Those that an instance gave back, for it stopped or led no longer, are not among them. */
   readonly attempts: number;
+  /** How many attempts were given back so after they had begun, at most 10: from then on they count. */
+  readonly handovers: number;
   /** How many further attempts the first one may have. */
   readonly maxRetries: number;
   /** How long an attempt may take, in milliseconds. */
@@ -121,6 +123,7 @@ export function pendingRecord(facts: CommandFacts, dueAt: number | undefined): C
     ...facts,
     state: "pending",
     attempts: 0,
+    handovers: 0,
     percent: 0,
     status: undefined,
     data: undefined,
@@ -210,6 +213,7 @@ export function recordValue(record: CommandRecord): Record<string, unknown> {
     priority: record.priority,
     state: record.state,
     attempts: record.attempts,
+    handovers: record.handovers || undefined,
     max_retries: record.maxRetries,
     timeout_ms: record.timeoutMs,
     percent: record.percent,
@@ -246,6 +250,7 @@ export function readRecord(body: unknown): CommandRecord | undefined {
     priority,
     state: state as CommandState,
     attempts: number(body.attempts) ?? 0,
+    handovers: number(body.handovers) ?? 0,
     maxRetries: number(body.max_retries) ?? 0,
     timeoutMs: number(body.timeout_ms) ?? 0,
     percent: number(body.percent) ?? 0,

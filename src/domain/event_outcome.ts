@@ -25,9 +25,20 @@ export function eventOutcome(
   attempt: number,
   random: number,
 ): EventOutcome {
-  if (attempt >= policy.attempts) return { kind: "dead" };
-  if (policy.retryIf?.(error, attempt) === false) return { kind: "dead" };
-  return { kind: "retry", delayMs: retryDelay(policy, attempt, random) };
+  const outcome = standstillOutcome(policy, attempt, random);
+  if (outcome.kind === "dead" || policy.retryIf?.(error, attempt) !== false) return outcome;
+  return { kind: "dead" };
+}
+
+/** What becomes of an event that may have cost its leader the leadership in delivery number `attempt`. */
+export function standstillOutcome(
+  policy: ResolvedRetryPolicy,
+  attempt: number,
+  random: number,
+): EventOutcome {
+  return attempt >= policy.attempts
+    ? { kind: "dead" }
+    : { kind: "retry", delayMs: retryDelay(policy, attempt, random) };
 }
 
 /** Whether an event was delivered so often that whoever handled it may have ended over it. */

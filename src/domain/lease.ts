@@ -11,6 +11,7 @@ import {
   type LeaseAction,
   type LeaseAttempt,
   type LeaseContent,
+  type LeaseEnd,
   type LeaseObservation,
   type LeaseSighting,
   type LeaseState,
@@ -23,9 +24,13 @@ export function stepLease(
   observation: LeaseObservation,
   now: number,
 ): LeaseStep {
-  const draft: Draft = { ...state };
+  const draft: Draft = { ...state, steppedAt: now };
   const actions: LeaseAction[] = [];
-  if (draft.right !== undefined && !leadsAt(draft, now)) yieldNow(draft, actions);
+  if (stoodStill(state, now)) draft.stoodAt = now;
+  if (draft.right !== undefined && !leadsAt(draft, now)) {
+    const stood = now - draft.stoodAt < draft.rightMs;
+    yieldNow(draft, actions, stood ? "standstill" : "taken");
+  }
   observe(draft, observation, now, actions);
   const dueAt = decide(draft, now, actions);
   return { state: draft, actions, dueAt };
@@ -79,11 +84,11 @@ function observe(
       break;
     case "slept":
       draft.attempts = [];
-      if (draft.right !== undefined) yieldNow(draft, actions);
+      if (draft.right !== undefined) yieldNow(draft, actions, "taken");
       break;
     case "stop":
       if (draft.stage === "standing") draft.stage = "stopping";
-      if (draft.right !== undefined) yieldNow(draft, actions);
+      if (draft.right !== undefined) yieldNow(draft, actions, "released");
       break;
     case "timer":
       break;
@@ -128,7 +133,7 @@ function see(
     }
   }
   // Whoever wrote it, it is no longer ours.
-  if (draft.right !== undefined) yieldNow(draft, actions);
+  if (draft.right !== undefined) yieldNow(draft, actions, "taken");
 }
 
 /** An own write is what the key has. What is not known any more gives no right, but can be written over at once. */
@@ -163,11 +168,20 @@ function waitFor(draft: Draft, content: LeaseContent, revision: number): number 
 }
 
 /** The leadership is over, and none of the writes that were made in it gives a new one. */
-function yieldNow(draft: Draft, actions: LeaseAction[]): void {
+function yieldNow(draft: Draft, actions: LeaseAction[], end: LeaseEnd): void {
   draft.right = undefined;
   draft.renewAt = Infinity;
   draft.attempts = [];
-  actions.push({ kind: "yield" });
+  actions.push({ kind: "yield", end });
+}
+
+/**
+ * Whether this process stood still until now. While the store is there, something happens to a leader that is awake at each
+ * heartbeat, be it that one was not answered in time. A heartbeat is heard of when the process goes on, so that of two
+ * standstills in a row that cost the lease one is half as long as the right, which is no less than this.
+ */
+function stoodStill({ linked, steppedAt, policy }: LeaseState, now: number): boolean {
+  return linked && now - steppedAt > policy.heartbeatIntervalMs + policy.retryIntervalMs / 2;
 }
 
 /** What to do next; when to look again. */

@@ -47,9 +47,15 @@ export type LeaseAction =
   /** This process leads from now on, with this fencing token. */
   | { readonly kind: "lead"; readonly token: number }
   /** It leads no more. */
-  | { readonly kind: "yield" }
+  | { readonly kind: "yield"; readonly end: LeaseEnd }
   /** Nothing more is to come. */
   | { readonly kind: "over" };
+
+/**
+ * Why a leadership ended: it was let go of; this process stood still for so long that it could not renew the lease, which
+ * what it runs may be the cause of; or something else took it, such as an outage of the store.
+ */
+export type LeaseEnd = "released" | "standstill" | "taken";
 
 /** What was seen last, and when it was seen first. */
 export interface LeaseSighting {
@@ -80,6 +86,9 @@ export interface LeaseState {
   readonly waitFactor: number;
   /** `leaving` is from the last thing that is done until it is answered. */
   readonly stage: "standing" | "stopping" | "leaving" | "over";
+  /** When anything happened last, and when it did after a standstill of this process. */
+  readonly steppedAt: number;
+  readonly stoodAt: number;
   readonly linked: boolean;
   readonly seen: LeaseSighting | undefined;
   /** The leadership; it is over at `until`, even if nobody has come to say so. */
@@ -121,6 +130,8 @@ export function newLease(holder: string, writer: string, policy: FailoverPolicy)
     rightMs: policy.electionTimeoutMs * (1 - CLOCK_SHARE),
     waitFactor: 1 + CLOCK_SHARE,
     stage: "standing",
+    steppedAt: Infinity,
+    stoodAt: -Infinity,
     linked: true,
     seen: undefined,
     right: undefined,

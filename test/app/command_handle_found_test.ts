@@ -187,6 +187,7 @@ bothStreams(
       timeoutMs: 60_000,
     };
     const nothing = {
+      handovers: 0,
       percent: 0,
       status: undefined,
       data: undefined,

@@ -53,11 +53,11 @@ test("one that dies is followed when its lease and a tenth are over, and not bef
 });
 
 test("a process that stood still does not lead when it wakes up, before anything has told it so", async () => {
-  const { election, clock, changes } = candidate(new Shelf(), "a");
+  const { election, clock, changes, ends } = candidate(new Shelf(), "a");
   await election.start();
   clock.freeze(900);
   strictEqual(election.token, undefined);
-  deepStrictEqual(changes, [1, undefined]);
+  deepStrictEqual([changes, ends], [[1, undefined], ["standstill"]]);
   await quiet();
   deepStrictEqual(changes, [1, undefined, 2]); // nobody has followed meanwhile
 });
@@ -102,7 +102,20 @@ test("one that is cut off leads to the end of its right, and the other follows a
   a.line.state = "open";
   await clock.pass(2_000);
   deepStrictEqual(tokens(a, b), [undefined, 2]);
-  deepStrictEqual(a.changes, [1, undefined]);
+  deepStrictEqual([a.changes, a.ends], [[1, undefined], ["taken"]]);
+});
+
+test("a process that is blocked and asks all the while is blamed for what that costs", async () => {
+  for (const askEveryMs of [1, 50, 333]) {
+    const { election, clock, ends } = candidate(new Shelf(), "a");
+    await election.start();
+    // Nothing that was sent is answered: not even what a promise could tell.
+    for (let ms = 0; ms < 1_000; ms += askEveryMs) {
+      clock.freeze(askEveryMs);
+      void election.token;
+    }
+    deepStrictEqual(ends, ["standstill"], `every ${askEveryMs} ms`);
+  }
 });
 
 test("one whose writes are stored and never answered leads by what its watch says", async () => {

@@ -5,6 +5,7 @@ import type { LeaseKv } from "../../src/app/election_store.ts";
 import type { Runtime } from "../../src/app/runtime.ts";
 import { ClosedError, ConflictError, TimeoutError } from "../../src/domain/error.ts";
 import type { FailoverPolicy } from "../../src/domain/lease_policy.ts";
+import type { LeaseEnd } from "../../src/domain/lease_state.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { KvChange, KvEntry, KvRevision, KvWatch } from "../../src/ports/kv.ts";
 import type { BusStatus } from "../../src/ports/transport.ts";
@@ -194,6 +195,8 @@ export interface Stood {
   readonly clock: StandingClock;
   readonly line: Line;
   readonly changes: (number | undefined)[];
+  /** Why each of its leaderships ended. */
+  readonly ends: LeaseEnd[];
   readonly logs: LogLine[];
   /** Tells it what becomes of its bus. */
   status(status: BusStatus): void;
@@ -217,6 +220,7 @@ export function candidate(
   const { clock = new StandingClock(), policy = TIMES } = options;
   const line = new Line(shelf, clock);
   const changes: (number | undefined)[] = [];
+  const ends: LeaseEnd[] = [];
   const logs: LogLine[] = [];
   const listeners = new Set<(status: BusStatus) => void>();
   const transport = {
@@ -239,13 +243,18 @@ export function candidate(
     key: "k",
     holder,
     policy,
-    onChange: (token) => changes.push(token),
+    onLead: (token) => changes.push(token),
+    onYield: (end) => {
+      changes.push(undefined);
+      ends.push(end);
+    },
   });
   return {
     election,
     clock,
     line,
     changes,
+    ends,
     logs,
     status(status) {
       transport.status = status;

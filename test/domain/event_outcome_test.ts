@@ -9,6 +9,7 @@ import {
   eventOutcome,
   isGuilty,
   isSuspect,
+  standstillOutcome,
 } from "../../src/domain/event_outcome.ts";
 import { resolveRetry, retryDelay } from "../../src/domain/retry.ts";
 
@@ -66,6 +67,12 @@ test("a policy is not asked about the last failure, and cannot make more of it",
   });
   strictEqual(eventOutcome(asked, error, 2, 0).kind, "dead");
   throws(() => eventOutcome(asked, error, 1, 0), /asked/);
+});
+
+test("an event that may have cost its leader the leadership is tried again as any other, and no policy is asked", () => {
+  const never = { attempts: 2, initialDelayMs: 10, jitter: 0, retryIf: () => false };
+  const outcomes = [1, 2].map((attempt) => standstillOutcome(resolveRetry(never), attempt, 0));
+  deepStrictEqual(outcomes, [{ kind: "retry", delayMs: 10 }, { kind: "dead" }]);
 });
 
 test("an event is a suspect from its fourth delivery on, if its attempts are over", () => {

@@ -264,6 +264,47 @@ test("after a sleep that the clock does not show nothing from before gives a rig
   ok(!leadsAt(candidate.state, 1_211));
 });
 
+const endsOf = (...steps: (readonly LeaseAction[])[]) =>
+  steps.flat().flatMap((action) => action.kind === "yield" ? [action.end] : []);
+
+test("a leadership that a standstill of its process has cost says so", () => {
+  deepStrictEqual(endsOf(leader().timer(5_000)), ["standstill"]);
+  // Its heartbeat was sent as it began to stand still.
+  const candidate = leader();
+  candidate.timer(1_200);
+  deepStrictEqual(endsOf(candidate.timer(1_900)), ["standstill"]);
+  // However it finds it out.
+  deepStrictEqual(endsOf(leader().hear(7, OTHER, 3_000)), ["standstill"]);
+  deepStrictEqual(endsOf(leader().on({ kind: "link", up: false }, 3_000)), ["standstill"]);
+  deepStrictEqual(endsOf(leader().on({ kind: "stop" }, 3_000)), ["standstill"]);
+});
+
+test("two standstills of which the second costs the leadership say so, however long each of them was", () => {
+  for (let first = 20; first < 900; first += 20) {
+    const candidate = leader();
+    // What was sent before the first one is answered after it; what was sent between them never is.
+    candidate.timer(1_200);
+    const heard = candidate.on({ kind: "stored", write: 2, revision: 2 }, 1_200 + first);
+    const ends = endsOf(heard, candidate.timer(1_200 + first), candidate.timer(2_101));
+    deepStrictEqual(ends, ["standstill"], `after ${first} ms`);
+  }
+});
+
+test("one that an outage has cost says so, and that it was let go of says one that stops", () => {
+  const unanswered = leader();
+  for (const [kind, at] of [["unknown", 1_400], ["unread", 1_600], ["unread", 1_850]] as const) {
+    unanswered.timer(at - 200);
+    unanswered.on(kind === "unknown" ? { kind, write: 2 } : { kind }, at);
+  }
+  deepStrictEqual(endsOf(unanswered.timer(1_900)), ["taken"]);
+  const away = leader();
+  away.on({ kind: "link", up: false }, 1_100);
+  deepStrictEqual(endsOf(away.timer(1_900)), ["taken"]);
+  deepStrictEqual(endsOf(leader().hear(2, OTHER, 1_100)), ["taken"]);
+  deepStrictEqual(endsOf(leader().on({ kind: "slept" }, 1_100)), ["taken"]);
+  deepStrictEqual(endsOf(leader().on({ kind: "stop" }, 1_100)), ["released"]);
+});
+
 test("tokens go on from the highest where a store has lost its revisions", () => {
   const candidate = waiting({ ...OTHER, token: 57 });
   candidate.on({ kind: "link", up: true }, 1_100);

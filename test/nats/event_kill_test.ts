@@ -79,7 +79,7 @@ test("an event over which process after process ends becomes a dead letter, and 
   );
   const [letter] = await client.listDeadLetters();
   deepStrictEqual([letter!.type, letter!.reason], ["crash.die", "crashed"]);
-  match(letter!.error.message, /without a word/);
+  match(letter!.error.message, /never came to an end/);
   ok(starts >= 6, `${starts} starts`);
   await until("the other is handled", async () => await busy(bus) === 0, 10_000);
   over = true;
