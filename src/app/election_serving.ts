@@ -36,7 +36,10 @@ export interface ElectionServingParts {
   readonly instanceId: string;
   readonly settings: SingleActiveSettings;
   /** Who serves the methods of the leader. */
-  readonly responder: () => Pick<Responder, "lead" | "yield">;
+  readonly responder: () => Pick<
+    Responder,
+    "lead" | "yield" | "drain" | "handBack" | "whenIdle"
+  >;
   /** Makes the handlers of events and commands of the leader, for one leadership. */
   readonly handlersOf: (leading: Leading) => ExclusiveHandlers;
   /** Tells others whether it leads. */
@@ -59,6 +62,7 @@ export class ElectionServing implements Work, Leading {
   /** The token of the leadership that was told last. */
   #told: number | undefined;
   #isStopping = false;
+  #handingOver: Promise<void> | undefined;
 
   constructor(parts: ElectionServingParts) {
     this.#parts = parts;
@@ -130,9 +134,24 @@ export class ElectionServing implements Work, Leading {
 
   async drain(withinMs: number): Promise<void> {
     this.#isStopping = true;
-    // Who leads lets go when all is done; others must not begin to lead now.
-    if (this.token === undefined) void this.#election?.stop();
-    await this.#all().drain(withinMs);
+    const drained = this.#all().drain(withinMs);
+    this.#handingOver ??= this.#handOver(drained, withinMs);
+    await drained;
+  }
+
+  /**
+   * Gives the lease to the next one when all is done that the leader alone does, whatever else this instance has in hand;
+   * who does not lead must not begin to.
+   */
+  async #handOver(drained: Promise<void>, withinMs: number): Promise<void> {
+    if (this.token !== undefined) {
+      const [work, responder] = [this.#all(), this.#parts.responder()];
+      await Promise.allSettled([drained, responder.drain(withinMs)]);
+      work.handBack();
+      responder.handBack();
+      await Promise.all([work.whenIdle(), responder.whenIdle(true)]);
+    }
+    await this.#election?.stop();
   }
 
   handBack(): void {

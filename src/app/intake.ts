@@ -39,6 +39,7 @@ export class Intake {
   #lead: () => Subscription[] = () => [];
   /** What callers say of calls that have arrived: heard until the last has ended. */
   readonly #signals: Subscription[] = [];
+  #draining: Promise<void> | undefined;
 
   constructor(runtime: Runtime, service: string, instanceId: string) {
     this.#runtime = runtime;
@@ -115,7 +116,11 @@ export class Intake {
   }
 
   /** Asks for no more calls; resolves when all that had been routed here have arrived, after `withinMs` at the latest. */
-  async drain(withinMs: number): Promise<void> {
+  drain(withinMs: number): Promise<void> {
+    return this.#draining ??= this.#drain(withinMs);
+  }
+
+  async #drain(withinMs: number): Promise<void> {
     const all = [...this.#requests.splice(0), ...this.#exclusive.splice(0)];
     await Promise.all(all.map((requests) => requests.drain(withinMs)));
   }

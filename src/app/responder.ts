@@ -140,9 +140,9 @@ export class Responder implements Work {
     return this.#intake.drain(withinMs);
   }
 
-  /** Resolves when nothing is in flight. */
-  whenIdle(): Promise<void> {
-    return this.#calls.whenNone();
+  /** Resolves when nothing is in flight, or nothing that the leader alone serves. */
+  whenIdle(exclusive = false): Promise<void> {
+    return this.#calls.whenNone(exclusive);
   }
 
   /** Refuses what waits for its turn: its callers go to another instance. */
@@ -186,7 +186,7 @@ export class Responder implements Work {
     const budget = Math.min(request.timeoutMs, method.timeoutMs) -
       this.#listening.age(message, request, now);
     const invocation = new Invocation(this, method, request, codec, message, now, now + budget);
-    this.#calls.arrived();
+    this.#calls.arrived(invocation);
     if (budget <= 0) return this.#expire(invocation);
     this.#calls.add(invocation);
     const entered = method.limiter?.enter(invocation) ?? "run";
@@ -295,6 +295,6 @@ export class Responder implements Work {
       invocation.holdsTurn = false;
       invocation.method.limiter?.leave();
     }
-    this.#calls.left();
+    this.#calls.left(invocation);
   }
 }

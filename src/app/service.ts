@@ -54,7 +54,8 @@ export interface Service<Handlers extends readonly Handler[] = readonly Handler[
    * Stops it without losing a call or an event: leaves the registry, takes no more, hands back what waits for its turn, which goes to another
    * instance, finishes what runs, and aborts what runs longer than `graceMs`. Answers and acknowledgements that wait for
    * the bus to come back go out before, if it does within that time. Hooks have the same time, and half a second at least. Calling it again
-   * waits for the same stop; `stop({ graceMs: 0 })` cuts that short.
+   * waits for the same stop; `stop({ graceMs: 0 })` cuts that short. Of a service with `singleActive` the next instance leads
+   * as soon as nothing of what the leader alone does runs here any more.
    */
   stop(options?: StopOptions): Promise<void>;
   /** Whether it leads now, by the clock: ask before each step that is the leader's. Without `singleActive` it never does. */

@@ -73,13 +73,13 @@ export class Stopping {
       });
       await this.within(flushed, LEAST_MS);
     }
-    await this.close();
+    await this.#close();
   }
 
   /** Lets go of everything at once. */
   async close(): Promise<void> {
     await settled(this.#clock, LEAST_MS, this.#work.drain(LEAST_MS));
-    await settled(this.#clock, LEAST_MS, this.#work.close(LEAST_MS));
+    await this.#close();
   }
 
   /**
@@ -95,6 +95,10 @@ export class Stopping {
     await Promise.race([done, this.#over.promise]);
     if (!ended) await settled(this.#clock, leastMs, done);
     return ended;
+  }
+
+  #close(): Promise<void> {
+    return settled(this.#clock, LEAST_MS, this.#work.close(LEAST_MS));
   }
 
   #left(): number {
