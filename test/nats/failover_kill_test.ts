@@ -23,6 +23,7 @@ test("a leader that is killed is followed within a second, time and again, and t
     for (let round = 1; round <= 3; round++) {
       await pause(300);
       const { who } = await group.leading();
+      load.strike();
       candidates.get(who)!.signal("SIGKILL");
       await candidates.get(who)!.ended;
       await group.follows(who);
@@ -32,7 +33,8 @@ test("a leader that is killed is followed within a second, time and again, and t
     ok(load.longestGapMs() < 1_000, `${load.longestGapMs()} ms without an answer`);
     strictEqual(leadersOf(group.notes()).length, 4);
     // What was in the hands of those that were killed is all that was lost.
-    const lost = [...load.failures].map(([code]) => code);
+    deepStrictEqual(load.unexcused("died"), []);
+    const lost = load.failures.map(({ code }) => code);
     ok(lost.every((code) => code === "TIMEOUT"), lost.join());
     const tokens = load.answers.map(({ token }) => token);
     deepStrictEqual(tokens, tokens.toSorted((x, y) => x - y));
@@ -46,9 +48,11 @@ test("a balanced leader that is killed is followed within three seconds", async 
     const load = group.load();
     await pause(300);
     const { who } = await group.leading();
+    load.strike();
     candidates.get(who)!.signal("SIGKILL");
     await group.follows(who);
     await load.end();
+    deepStrictEqual(load.unexcused("died"), []);
     ok(load.longestGapMs() < 3_000, `${load.longestGapMs()} ms without an answer`);
   });
 });
@@ -66,9 +70,43 @@ test("a leader that is stopped in order hands over at once, and no call fails", 
       await candidates.get(who)!.ended;
     }
     await load.end();
-    deepStrictEqual([...load.failures], []);
+    deepStrictEqual(load.failures, []);
     // It is some 15 ms; the lease of one that does not hand over is 600.
     ok(load.longestGapMs() < 300, `${load.longestGapMs()} ms without an answer`);
+  });
+});
+
+test("a leader that is stopped with calls and commands in hand finishes those, and is followed when the calls of the leader are done", async () => {
+  await using server = await startNatsServer();
+  await withGroup({ servers: [server.url] }, async (group) => {
+    const candidates = await three(group);
+    const jobs = await Promise.all(
+      Array.from({ length: 9 }, () => group.client.send("ledger", "long")),
+    );
+    await until("all of them run", async () => {
+      const records = await Promise.all(jobs.map((job) => job.status()));
+      return records.every(({ state }) => state === "running");
+    });
+    const [load, slow] = [group.load(), group.load("slow")];
+    await until("slow ones are answered", () => slow.answers.length > 0);
+    const { who, token } = await group.leading();
+    let ended = false;
+    void candidates.get(who)!.ended.then(() => ended = true);
+    candidates.get(who)!.signal("SIGTERM");
+    await group.follows(who);
+    strictEqual(ended, false, "it waited for its commands");
+    await load.end();
+    await slow.end();
+    deepStrictEqual([load.failures, slow.failures], [[], []]);
+    // What it had begun it has ended: 200 ms, and some 15.
+    ok(load.longestGapMs() < 500, `${load.longestGapMs()} ms without an answer`);
+    const answers = [...load.answers, ...slow.answers].sort((a, b) => a.at - b.at);
+    const first = answers.findIndex((answer) => answer.token > token);
+    ok(answers.slice(first).every((answer) => answer.token > token));
+    const results = await Promise.all(jobs.map((job) => job.result()));
+    ok(results.includes(who), "the leader had none of the commands");
+    for (const job of jobs) strictEqual((await job.status()).attempts, 1);
+    await candidates.get(who)!.ended;
   });
 });
 
@@ -80,6 +118,7 @@ test("a leader that is frozen is followed, and does not lead when it goes on", a
     for (let round = 1; round <= 3; round++) {
       await pause(200);
       const { who, token } = await group.leading();
+      load.strike();
       candidates.get(who)!.signal("SIGSTOP");
       const next = await group.follows(who);
       ok(next.token > token);
@@ -93,6 +132,7 @@ test("a leader that is frozen is followed, and does not lead when it goes on", a
       );
     }
     await load.end();
+    deepStrictEqual(load.unexcused(), []);
     strictEqual(leadersOf(group.notes()).length, 4);
   });
 });
@@ -107,6 +147,7 @@ test("a leader that is cut off steps down by itself before the next one begins",
     await until("a leads", () => group.leader()?.who === "a");
     const load = group.load("write");
     await pause(200);
+    load.strike();
     await way.cut();
     await group.follows("a");
     const notes = group.notes();
@@ -117,6 +158,7 @@ test("a leader that is cut off steps down by itself before the next one begins",
     await way.mend();
     await pause(1_000);
     await load.end();
-    ok(group.leader()!.who !== "a");
+    deepStrictEqual(load.unexcused(), []);
+    ok(await group.leading().who !== "a");
   });
 });

@@ -4,6 +4,7 @@ import { appendFileSync } from "node:fs";
 import process from "node:process";
 import {
   AegisError,
+  command,
   connect,
   createLogger,
   createService,
@@ -22,6 +23,7 @@ const bus = await connect({
   logger: createLogger({ level: process.env["FAILOVER_LOG"] === undefined ? "silent" : "debug" }),
   replicas: Number(replicas),
 });
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 let token = 0;
 
 /** Writes the record, which refuses whoever has a lower token than the one that wrote last. */
@@ -59,6 +61,14 @@ const service = createService("ledger", {
       ctx.fencingToken,
     ]),
     rpc("who", { exclusive: true }, () => [who, token]),
+    rpc("slow", { exclusive: true }, async (_, ctx) => {
+      await sleep(200);
+      return [who, ctx.fencingToken];
+    }),
+    command("long", async () => {
+      await sleep(2_000);
+      return who;
+    }),
   ],
 });
 
@@ -73,7 +83,7 @@ const noting = setInterval(() => {
 
 const running = run(service);
 // Whoever started it waits for this line.
-while (service.status !== "started") await new Promise((resolve) => setTimeout(resolve, 5));
+while (service.status !== "started") await sleep(5);
 console.log("started");
 await running;
 clearInterval(noting);

@@ -13,6 +13,8 @@ import { findDeno, findNode } from "../../tools/runtime.ts";
 import { LEDGER, type Ledger, type Note, notesOf, setbacks } from "./failover_notes.ts";
 import { logger, pause, until } from "./outage_tools.ts";
 
+/** Within what time a server knows that a process has died, and gives it no more calls, on a busy machine. */
+const DEATH_MS = 300;
 const PROGRAM = fileURLToPath(new URL("failover_program.ts", import.meta.url));
 const runtime = "Deno" in globalThis ? await findDeno() : await findNode();
 
@@ -42,16 +44,29 @@ export interface Group {
   load(method?: string): Load;
 }
 
+/** A call that was answered. Times are those of `performance.now()`. */
+export interface Answer {
+  readonly begunAt: number;
+  readonly at: number;
+  readonly who: string;
+  readonly token: number;
+}
+
+/** A call that failed. */
+export interface Failed {
+  readonly begunAt: number;
+  readonly at: number;
+  readonly code: string;
+}
+
 /** Calls of the leader. */
 export interface Load {
-  /** When answers came, in milliseconds since the epoch, and from whom. */
-  readonly answers: readonly {
-    readonly at: number;
-    readonly who: string;
-    readonly token: number;
-  }[];
-  /** What failed, by code. */
-  readonly failures: ReadonlyMap<string, number>;
+  readonly answers: readonly Answer[];
+  readonly failures: readonly Failed[];
+  /** The leader is about to be struck: calls that are open between now and the first answer of the next one may fail. */
+  strike(): void;
+  /** The failures of calls that were not open then; of a leader that died, those that it cannot have had in hand. */
+  unexcused(how?: "died"): Failed[];
   /** The longest time without an answer, in milliseconds. */
   longestGapMs(): number;
   end(): Promise<void>;
@@ -152,19 +167,26 @@ export async function withGroup(
 }
 
 function loadOf(client: Client, method: string): Load {
-  const answers: { at: number; who: string; token: number }[] = [];
-  const failures = new Map<string, number>();
+  const answers: Answer[] = [];
+  const failures: Failed[] = [];
+  const strikes: number[] = [];
   const open = new Set<Promise<void>>();
   const call = async (): Promise<void> => {
+    const begunAt = performance.now();
     try {
       const answer = await client.call<[string, ...number[]]>("ledger", method, {}, {
         timeoutMs: 5_000,
       });
-      answers.push({ at: performance.now(), who: answer[0], token: answer.at(-1) as number });
+      const [at, token] = [performance.now(), answer.at(-1) as number];
+      answers.push({ begunAt, at, who: answer[0], token });
     } catch (error) {
       const code = AegisError.is(error) ? error.code : String(error);
-      failures.set(code, (failures.get(code) ?? 0) + 1);
+      failures.push({ begunAt, at: performance.now(), code });
     }
+  };
+  const followedAt = (strike: number): number => {
+    const before = answers.findLast(({ at }) => at < strike)?.token ?? 0;
+    return answers.find(({ at, token }) => at > strike && token > before)?.at ?? Infinity;
   };
   const timer = setInterval(() => {
     const made = call().finally(() => open.delete(made));
@@ -173,6 +195,14 @@ function loadOf(client: Client, method: string): Load {
   return {
     answers,
     failures,
+    strike: () => void strikes.push(performance.now()),
+    unexcused: (how) =>
+      failures.filter(({ begunAt, at }) =>
+        !strikes.some((strike) => {
+          const until = how === "died" ? strike + DEATH_MS : followedAt(strike);
+          return at > strike && begunAt < until;
+        })
+      ),
     longestGapMs() {
       let longest = 0;
       for (let i = 1; i < answers.length; i++) {
