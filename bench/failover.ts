@@ -12,11 +12,16 @@ import { LONG_MS } from "./failover_contract.ts";
 import { Load, type Outcome } from "./failover_load.ts";
 import { count, progress, runMain, runSideBySide, runtimesOf } from "./run.ts";
 
+/** For how long a leader is frozen, in milliseconds. */
+const FROZEN_MS = 5_000;
 const HELP = `deno task bench:failover [options]
 
 Three processes of a service of which one leads, and a client that calls a method of the leader every 2 ms. The leader is
 killed (kill -9) or stopped, and the gap is the longest time between two answers. What the leader had in hand as it was
-killed is answered by nobody; every other call waits for the next leader. One that is stopped while busy has slow calls of
+killed is answered by nobody; every other call waits for the next leader. One that is frozen (SIGSTOP) stays so for
+${
+  FROZEN_MS / 1_000
+} s, under calls that must find the next one all the while. One that is stopped while busy has slow calls of
 the leader in hand, which it finishes, and commands of ${LONG_MS} ms, for which nobody waits. It is an error when a gap is
 longer than it may be, or a call fails that began after the next leader had answered.
 
@@ -30,7 +35,7 @@ interface Case {
   readonly name: string;
   readonly policy: "aggressive" | "balanced";
   /** What is done to the leader, and within what another one has to answer. */
-  readonly signal: "SIGKILL" | "SIGTERM";
+  readonly signal: "SIGKILL" | "SIGTERM" | "SIGSTOP";
   readonly goalMs: number;
   /** Whether it has work in hand that takes long. */
   readonly isBusy?: boolean;
@@ -48,6 +53,7 @@ const CASES: readonly Case[] = [
     goalMs: 50,
     isBusy: true,
   },
+  { name: "SIGSTOP, held", policy: "aggressive", signal: "SIGSTOP", goalMs: 1_000 },
 ];
 
 interface Measured {
@@ -99,13 +105,18 @@ async function measure(
       load.begin(isBusy);
       await until(() => load.answered >= 200);
       const leader = load.leader!;
-      children.delete(leader);
+      if (signal !== "SIGSTOP") children.delete(leader);
+      const struckAt = performance.now();
       process.kill(leader, signal);
       await until(() => load.followedAt !== undefined);
+      if (signal === "SIGSTOP") {
+        await until(() => performance.now() - struckAt >= FROZEN_MS);
+        process.kill(leader, "SIGCONT");
+      }
       const from = load.answered;
       await until(() => load.answered >= from + 200);
       rounds.push(await load.end());
-      await add();
+      if (signal !== "SIGSTOP") await add();
     }
   } finally {
     for (const child of children.keys()) process.kill(child, "SIGKILL");

@@ -6,6 +6,8 @@ import type { Answer } from "./failover_contract.ts";
 /** How often the leader is called, in milliseconds; its slow method where it is called too. */
 const EVERY_MS = 2;
 const SLOW_EVERY_MS = 5;
+/** For how long a call waits: longer than an election, and not for as long as a leader is frozen. */
+const TIMEOUT_MS = 4_000;
 
 interface Failed {
   readonly begunAt: number;
@@ -84,7 +86,9 @@ export class Load {
   async #call(method: string): Promise<void> {
     const begunAt = performance.now();
     try {
-      const answer = await this.#client.call<Answer>("payments", method);
+      const answer = await this.#client.call<Answer>("payments", method, {}, {
+        timeoutMs: TIMEOUT_MS,
+      });
       const now = performance.now();
       this.#gapMs = Math.max(this.#gapMs, now - this.#lastAt);
       this.#lastAt = now;

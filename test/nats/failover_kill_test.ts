@@ -137,6 +137,34 @@ test("a leader that is frozen is followed, and does not lead when it goes on", a
   });
 });
 
+test("calls that are made while a leader is frozen find the next one, for as long as it stands still", async () => {
+  await using server = await startNatsServer();
+  await withGroup({ servers: [server.url] }, async (group) => {
+    const candidates = await three(group);
+    const load = group.load();
+    await pause(200);
+    const { who } = group.leader()!;
+    load.strike();
+    candidates.get(who)!.signal("SIGSTOP");
+    await group.follows(who);
+    await pause(5_000);
+    candidates.get(who)!.signal("SIGCONT");
+    await until(
+      "it has noticed",
+      () => group.notes().some((note) => note.what === "yields" && note.who === who),
+    );
+    await load.end();
+    deepStrictEqual(load.unexcused(), []);
+    ok(load.longestGapMs() < 1_000, `${load.longestGapMs()} ms without an answer`);
+    const followedAt = load.answers.find((answer) => answer.who !== who)!.at;
+    const later = load.answers.filter(({ begunAt }) => begunAt > followedAt);
+    ok(later.length > 200 && later.every((answer) => answer.who !== who));
+    // None waits for the one that stands still.
+    const slowest = Math.max(...later.map(({ begunAt, at }) => at - begunAt));
+    ok(slowest < 1_000, `${slowest} ms`);
+  });
+});
+
 test("a leader that is cut off steps down by itself before the next one begins", async () => {
   await using server = await startNatsServer();
   await using way = await wayTo(server);
