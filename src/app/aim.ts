@@ -77,13 +77,23 @@ export class Aim {
 
   /**
    * Aims the next attempt; what it gives, perhaps later, is why it cannot be made: the one that was named has gone, or no
-   * circuit lets it through.
+   * circuit lets it through. It goes to the leader, where there is one, whatever it is chosen by.
    */
-  take(now: number, expiresAt: number): MaybeLater<UnavailableError | undefined> {
-    const { peers, options: { signal } } = this.#parts;
+  take(
+    now: number,
+    expiresAt: number,
+    leader?: string,
+  ): MaybeLater<UnavailableError | undefined> {
+    const { peers, options } = this.#parts;
+    if (leader !== undefined) {
+      this.instance = leader;
+      return this.#admit(now);
+    }
+    // It may have gone to a leader before.
+    if (options.instance === undefined) this.instance = undefined;
     if (this.#strategy === undefined || peers === undefined) return this.#choose(now);
     // Half of the time is for the call, by whatever way.
-    const knowing = peers.know((expiresAt - now) / 2, signal);
+    const knowing = peers.know((expiresAt - now) / 2, options.signal);
     return knowing === undefined ? this.#choose(now) : this.#chooseAfter(knowing);
   }
 
@@ -149,8 +159,7 @@ export class Aim {
   }
 
   #choose(now: number): UnavailableError | undefined {
-    const { peers, route, options, circuits } = this.#parts;
-    const { service, method } = route;
+    const { peers, route: { service }, options } = this.#parts;
     if (this.isNamed && peers?.isKnown && peers.hasGone(service, this.instance!)) {
       if (options.retry === false) return this.#nobody();
       this.#tried.add(this.instance!);
@@ -160,6 +169,12 @@ export class Aim {
       const error = this.#select(this.#strategy, now);
       if (error !== undefined) return error;
     }
+    return this.#admit(now);
+  }
+
+  /** Whether the circuit lets the attempt through. */
+  #admit(now: number): UnavailableError | undefined {
+    const { route: { service, method }, circuits } = this.#parts;
     if (circuits !== undefined) {
       const breaker = circuits.of({ service, method, instance: this.instance });
       if (!breaker.lets(now)) return breaker.error(now);

@@ -9,7 +9,7 @@ import { rpcAgainSubject, rpcCancelSubject } from "../domain/subject.ts";
 import type { Message, Subscription } from "../ports/messaging.ts";
 import { Answer, Failure } from "./answer.ts";
 import { Deadlines } from "./deadlines.ts";
-import { Elections } from "./elections.ts";
+import { Elections, type Leader } from "./elections.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { Parking } from "./parking.ts";
 import { codecOf, encodeRequest, type Runtime, textOf } from "./runtime.ts";
@@ -20,6 +20,9 @@ const SETTLING_MS = 5_000;
 /** For how long at least the slot of a call without an answer is not used again, in milliseconds. */
 const REST_MS = 30_000;
 
+/** Begins the last token of the reply subjects of questions who leads. */
+const QUESTION = "~";
+
 /** A leader that died is followed no sooner than after this time, in milliseconds. */
 const SHORTEST_LEASE_MS = 100;
 
@@ -28,7 +31,7 @@ const LEAST_GROUP = 32;
 
 /** Sends requests and matches the answers. */
 export class Caller {
-  /** Who hears of new leaders. */
+  /** Who leads what. */
   readonly elections: Elections;
   readonly #runtime: Runtime;
   // By slot. No Map: under constant coming and going each of its tables keeps the next alive until a full collection.
@@ -56,16 +59,21 @@ export class Caller {
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
     this.#parking = new Parking(runtime);
-    this.elections = new Elections(
+    this.elections = new Elections({
       runtime,
-      (service, methods) => this.#elected(service, methods),
-    );
+      ask: (subject, body, question) => {
+        this.#open();
+        runtime.transport.messaging.publish(subject, body, this.#prefix + QUESTION + question);
+      },
+      onFollowed: (service, leader, serves) => this.#followed(service, leader, serves),
+    });
     this.#prefix = `${runtime.transport.messaging.inbox}.`;
     this.#deadlines = new Deadlines(
       runtime.clock,
       (pending) => this.#end(pending, new Failure("timeout"), false),
     );
     runtime.transport.messaging.onRefused?.((subject, error) => {
+      this.elections.refused(subject);
       for (const pending of this.#deadlines.entries()) {
         if (pending.subject === subject) this.#end(pending, new Failure("refused", error), false);
       }
@@ -164,6 +172,7 @@ export class Caller {
       onError: (error) => {
         this.#inbox = undefined;
         this.#inboxError = error;
+        this.elections.interrupt();
         for (const pending of this.#deadlines.entries()) {
           this.#end(pending, new Failure("unreceivable", error), false);
         }
@@ -172,9 +181,12 @@ export class Caller {
   }
 
   #receive(message: Message): void {
-    const slot = Number(message.subject.slice(this.#prefix.length));
-    const pending = this.#pending[slot];
-    if (pending === undefined) return;
+    const token = message.subject.slice(this.#prefix.length);
+    const pending = this.#pending[Number(token)];
+    if (pending === undefined) {
+      if (token.startsWith(QUESTION)) this.elections.answered(Number(token.slice(1)), message);
+      return;
+    }
     if (this.#runtime.transport.messaging.isNoResponders(message)) {
       this.#end(pending, new Failure("nobody"), true);
       return;
@@ -241,14 +253,16 @@ export class Caller {
   }
 
   /** What the former leader of a service had in hand it may have taken with it: what can be sent again goes to the new one. */
-  #elected(service: string, methods: ReadonlySet<string>): void {
+  #followed(service: string, leader: Leader, serves: (method: string) => boolean): void {
     const before = this.#runtime.clock.monotonic() - SHORTEST_LEASE_MS;
     for (const pending of this.#deadlines.entries()) {
-      const isTheirs = pending.service === service && methods.has(pending.method);
-      // What was sent since then the new one has itself.
-      if (isTheirs && pending.repeatable && pending.sentAt <= before) {
-        this.#end(pending, new Failure("followed"), false);
-      }
+      if (pending.service !== service || !pending.repeatable) continue;
+      const former = pending.leader;
+      const isFormers = former === undefined
+        // What went by the queue group since then the new one has itself.
+        ? serves(pending.method) && pending.sentAt <= before
+        : former.group === leader.group && former !== leader;
+      if (isFormers) this.#end(pending, new Failure("followed"), false);
     }
   }
 
@@ -256,6 +270,7 @@ export class Caller {
     this.#returnedAt = this.#runtime.clock.monotonic();
     // What this user was not allowed to receive it may be now; only a bus that is closed remains so.
     if (!AegisError.is(this.#inboxError, "CLOSED")) this.#inboxError = undefined;
+    this.elections.returned();
     this.#askAgain();
     this.#parking.wake();
   }
@@ -279,6 +294,7 @@ export class Caller {
       if (closed) this.#end(pending, new Failure("closed"), false);
       else if (pending.repeatable) this.#end(pending, new Failure("lost"), false);
     }
+    this.elections.interrupt();
     if (closed) this.#parking.wake();
   }
 }

@@ -3,7 +3,6 @@
 import type { AegisError } from "../domain/error.ts";
 import { leaderKey } from "../domain/lease_record.ts";
 import type { LeaseEnd } from "../domain/lease_state.ts";
-import { rpcElectedSubject } from "../domain/subject.ts";
 import type { BusParts } from "./bus.ts";
 import { Election } from "./election.ts";
 import { openLeaders } from "./election_bucket.ts";
@@ -195,17 +194,11 @@ export class ElectionServing implements Work, Leading {
     if (this.#isStopping) return void this.#election?.stop();
     this.#told = token;
     this.#hook(true, token);
-    responder().lead();
+    responder().lead(token);
     const term = this.#current = this.#next;
     this.#terms.add(term);
     this.#next = this.#term();
     void term.begin(token);
-    try {
-      // Those whose calls wait for a leader hear of it after the server has heard whom to give them to.
-      runtime.transport.messaging.publish(rpcElectedSubject(service), instanceId);
-    } catch {
-      // The bus is away: callers find it out by themselves.
-    }
     this.#changed(true, token);
     runtime.logger.info(`${service} leads`, {
       instance: instanceId,

@@ -1,173 +1,265 @@
-// Elections as callers see them: a method that its leader alone serves has nobody for a moment, and calls wait for the next.
+// Elections as callers see them: who leads, by the leaders' own words, and for how long that is relied on.
 
-import { deferred } from "../domain/deferred.ts";
-import { type AegisError, NotActiveError } from "../domain/error.ts";
 import { HEADER } from "../domain/header.ts";
-import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/retry.ts";
-import { rpcElectedSubject, rpcElectingSubject } from "../domain/subject.ts";
+import {
+  LEADER_QUESTION,
+  type Leadership,
+  type LeaderWord,
+  readLeaderWord,
+  readLedMethods,
+} from "../domain/leader_word.ts";
+import { rpcElectedSubject, rpcLeaderSubject } from "../domain/subject.ts";
 import type { Message } from "../ports/messaging.ts";
-import { answerError, Failure } from "./answer.ts";
-import type { Job } from "./job.ts";
-import { Outgoing } from "./outgoing.ts";
+import { Inquiry } from "./inquiry.ts";
+import type { Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** The waits before a call for which there was no leader is tried again, unless the next leader makes itself known before. */
-const WAITS: ResolvedRetryPolicy = resolveRetry({
-  attempts: 1_000_000,
-  initialDelayMs: 5,
-  maxDelayMs: 100,
-});
-/** For how long the word of a stand-by that a leader is being elected holds, in milliseconds. */
-const WORD_MS = 500;
-/** How long a stand-by may take to say so, in milliseconds. */
-const ASK_MS = 1_000;
-/** How many services are listened to; calls of others find out by themselves that there is a leader. */
-const MAX_SERVICES = 1_000;
-const NO_PARAMS = Object.freeze({});
-
-interface Elected {
-  /** The methods that are known to be the leader's. */
-  readonly methods: Set<string>;
-  /** The calls that wait. */
-  readonly waiting: Set<() => void>;
-}
-
-/** Who hears of new leaders, on one bus. */
-export class Elections {
-  readonly #runtime: Runtime;
-  readonly #onElected: (service: string, methods: ReadonlySet<string>) => void;
-  readonly #services = new Map<string, Elected>();
-
-  /** `onElected` is told of each service that has a new leader, and which of its methods are the leader's. */
-  constructor(
-    runtime: Runtime,
-    onElected: (service: string, methods: ReadonlySet<string>) => void,
-  ) {
-    this.#runtime = runtime;
-    this.#onElected = onElected;
-  }
-
-  /** The first answer of a method has come: if that is the leader's, the next one is listened for from now on. */
-  meet(route: { readonly service: string; readonly method: string }, answer: Message): void {
-    const { messaging } = this.#runtime.transport;
-    if (messaging.header(answer, HEADER.exclusive) === undefined) return;
-    this.#of(route.service)?.methods.add(route.method);
-  }
-
-  /** Waits until the service has a leader, or the signal aborts, for `ms` at most. */
-  async wait(
-    service: string,
-    method: string,
-    ms: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const elected = this.#of(service);
-    elected?.methods.add(method);
-    const { promise, resolve } = deferred<void>();
-    const timer = this.#runtime.clock.setTimer(ms, resolve);
-    const go = (): void => resolve();
-    signal?.addEventListener("abort", go);
-    elected?.waiting.add(go);
-    await promise;
-    timer.cancel();
-    signal?.removeEventListener("abort", go);
-    elected?.waiting.delete(go);
-  }
-
-  #of(service: string): Elected | undefined {
-    const known = this.#services.get(service);
-    if (known !== undefined || this.#services.size >= MAX_SERVICES) return known;
-    const elected: Elected = { methods: new Set(), waiting: new Set() };
-    this.#services.set(service, elected);
-    this.#runtime.transport.messaging.subscribe(rpcElectedSubject(service), {
-      onMessage: () => {
-        for (const hear of [...elected.waiting]) hear();
-        this.#onElected(service, elected.methods);
-      },
-      // Without it they find out a little later.
-      onError: () => {},
-    });
-    return elected;
-  }
-}
-
+/** For how long a leader that was heard is called without a question, in milliseconds; the next one would be heard of. */
+const TRUST_MS = 2_000;
 /**
- * Whether a call met nobody in the queue group, or one that stands by and has not run it; `chosen` is whom it went to, and
- * `named` whom it was for and for nobody else.
+ * The same for a leader that owes an answer, and where nobody can be heard of: a leader that stands still has kept its
+ * place with the server, which goes on handing calls to it. No lease is shorter.
  */
-export function isLeaderless(
-  failure: Failure | undefined,
-  error: unknown,
-  chosen: string | undefined,
-  named: string | undefined,
-): boolean {
-  if (failure !== undefined) return failure.kind === "nobody" && chosen === undefined;
-  return named === undefined && NotActiveError.is(error) &&
-    (error as AegisError).details.sent === false;
+const OWING_MS = 100;
+/** Of how many services this is known; the calls of others go by the queue group alone. */
+const MAX_SERVICES = 10_000;
+
+/** A leader, by its own word. */
+export interface Leader extends Leadership {
+  /** Its group. */
+  readonly group: string;
+  /** When it was heard last, and until when it is called without a question, in monotonic milliseconds. */
+  heardAt: number;
+  trustedUntil: number;
 }
 
-/** The waits of one call for a leader. */
-export class LeaderWait {
-  readonly #call: Job;
-  /** What a stand-by said last, and when it was asked. */
-  #said: NotActiveError | undefined;
-  #askedAt = -Infinity;
-  #waits = 0;
+/** What is known of the leaders of a service. */
+export interface Elected {
+  readonly service: string;
+  /** By group. One that has gone stays, so that no older word is believed. */
+  readonly leaders: Map<string, Leader>;
+  /** The groups of each method that leaders serve. */
+  readonly methods: Map<string, Set<string>>;
+  /** Whether it was asked who leads it: what is not among the methods by now is no leader's. */
+  isAsked: boolean;
+  /** On which connection, by its number, this user may call the queue group alone. */
+  refusedIn: number;
+  /** Whether it is heard who is elected. */
+  hears: boolean;
+  subscribed: boolean;
+  inquiry: Inquiry | undefined;
+}
 
-  constructor(call: Job) {
-    this.#call = call;
+/** What elections need of the caller. */
+export interface ElectionsParts {
+  readonly runtime: Runtime;
+  /** Sends a question of this number. @throws when it cannot be sent. */
+  readonly ask: (subject: string, body: string, question: number) => void;
+  /** Another one leads a group: called with what it serves, as far as is known. */
+  readonly onFollowed: (
+    service: string,
+    leader: Leader,
+    serves: (method: string) => boolean,
+  ) => void;
+}
+
+/** Who leads what, on one bus. */
+export class Elections {
+  readonly #parts: ElectionsParts;
+  readonly #services = new Map<string, Elected>();
+  /** By the number of their questions. */
+  readonly #asked: Elected[] = [];
+  /** Grows with each connection, on which something else may be permitted. */
+  #connection = 0;
+
+  constructor(parts: ElectionsParts) {
+    this.#parts = parts;
   }
 
   /**
-   * What the call comes to that met nobody, or one that stands by: it may go `"again"`, after a while; or there is an error;
-   * or, undefined, it is not the leader's to serve, as far as anybody says.
+   * Whom a call goes to: the leader; undefined for whomever the queue group gives it to; or it has to be asked. `isSuspect`
+   * is for a method of which nobody was found in the queue group.
    */
-  async next(
-    failure: Failure | undefined,
-    error: unknown,
-  ): Promise<"again" | AegisError | undefined> {
-    const { invoker: { runtime, caller }, route, options, expiresAt } = this.#call;
-    const { clock, random } = runtime;
-    const { service, method } = route;
-    const { signal, retry } = options;
-    const now = clock.monotonic();
-    if (failure === undefined) this.#said = error as NotActiveError;
-    else if (now - this.#askedAt >= WORD_MS) {
-      this.#askedAt = now;
-      this.#said = await this.#ask(now);
-      signal?.throwIfAborted();
+  leaderOf(route: Route, now: number, isSuspect = false): Leader | "ask" | undefined {
+    const elected = this.#of(route);
+    if (elected.refusedIn === this.#connection) return undefined;
+    const groups = elected.methods.size === 0 ? undefined : elected.methods.get(route.method);
+    if (groups === undefined) return elected.isAsked && !isSuspect ? undefined : "ask";
+    let chosen: Leader | undefined;
+    let count = 0;
+    for (const group of groups) {
+      const leader = elected.leaders.get(group);
+      if (leader === undefined || leader.trustedUntil <= now) continue;
+      // The groups share the calls.
+      if (++count === 1 || this.#parts.runtime.random.next() * count < 1) chosen = leader;
     }
-    if (this.#said === undefined || retry === false) return this.#said;
-    const ms = retryDelay(WAITS, ++this.#waits, random.next());
-    if (clock.monotonic() + ms < expiresAt) {
-      await caller.elections.wait(service, method, ms, signal);
-      signal?.throwIfAborted();
-      if (clock.monotonic() < expiresAt) return "again";
-    }
-    const said = this.#said;
-    const code = said.code === "ELECTING" ? said.code : "NOT_ACTIVE";
-    return new NotActiveError(
-      `Cannot call ${service}.${method}: ${service} had no leader to serve it, and none came within the time of the call`,
-      { code, cause: said, details: { service, method, sent: false } },
-    );
+    return chosen ?? "ask";
   }
 
-  /** Asks whether there are instances that wait for a leader. */
-  async #ask(now: number): Promise<NotActiveError | undefined> {
-    const { invoker, route: { service, method }, options, traceId } = this.#call;
-    const { caller, runtime: { transport }, source } = invoker;
-    const to = { service, method, subject: rpcElectingSubject(service, method) };
-    const trace = { id: traceId, parent: undefined };
-    const expiresAt = Math.min(this.#call.expiresAt, now + ASK_MS);
-    const { signal } = options;
-    const question = new Outgoing(to, source, NO_PARAMS, trace, expiresAt, {
-      signal,
-      headers: undefined,
-      repeatable: false,
-    });
-    const outcome = await caller.send(question, now);
-    if (outcome instanceof Failure) return undefined;
-    const error = answerError(outcome, transport.messaging, service, method);
-    return NotActiveError.is(error) ? error : undefined;
+  /** Whether a method is a leader's, as far as is known. */
+  isLed(route: Route): boolean {
+    return this.#of(route).methods.has(route.method);
   }
+
+  /** A call goes to a leader, which owes an answer from now on. */
+  sent(leader: Leader, now: number): void {
+    leader.trustedUntil = Math.min(leader.trustedUntil, now + OWING_MS);
+  }
+
+  /** A leader has answered a call. */
+  heard(route: Route, leader: Leader, now: number): void {
+    leader.heardAt = now;
+    leader.trustedUntil = now + trustMs(this.#of(route));
+  }
+
+  /** Nobody was found at a leader, or it says that it is none. */
+  forget(leader: Leader): void {
+    leader.trustedUntil = -Infinity;
+  }
+
+  /** An answer has come from whomever it was: if the method is the leader's, it says so. */
+  meet(route: Route, answer: Message): void {
+    const text = this.#parts.runtime.transport.messaging.header(answer, HEADER.exclusive);
+    const word = text === undefined ? undefined : readLeaderWord(text);
+    if (word !== undefined) this.#take(this.#of(route), [route.method], word, -Infinity);
+  }
+
+  /** Nobody was found in the queue group, or nobody said within a while who leads: whether the next call asks. */
+  setAsked(route: Route, isAsked: boolean): void {
+    this.#of(route).isAsked = isAsked;
+  }
+
+  /** The server does not let calls of one instance pass, or the question who leads: the queue group has to do. */
+  refuse(route: Route): void {
+    this.#of(route).refusedIn = this.#connection;
+  }
+
+  /** Joins those that want to know who leads; each of them leaves. */
+  join(route: Route): Inquiry {
+    const elected = this.#of(route);
+    const { service } = elected;
+    if (elected.inquiry === undefined) {
+      let question = this.#asked.indexOf(elected);
+      if (question === -1) question = this.#asked.push(elected) - 1;
+      const { runtime, ask } = this.#parts;
+      elected.inquiry = new Inquiry(runtime, {
+        ask: (leaders) => ask(rpcLeaderSubject(service), leaders ? LEADER_QUESTION : "", question),
+        hears: () => elected.hears,
+        onLeft: () => {
+          elected.inquiry = undefined;
+        },
+      });
+    }
+    elected.inquiry.join();
+    return elected.inquiry;
+  }
+
+  /** An answer to a question. */
+  answered(question: number, message: Message): void {
+    const elected = this.#asked[question];
+    if (elected === undefined) return;
+    const { messaging } = this.#parts.runtime.transport;
+    const { inquiry } = elected;
+    if (messaging.isNoResponders(message)) {
+      elected.isAsked = true;
+      return inquiry?.end();
+    }
+    const word = readLeaderWord(messaging.header(message, HEADER.exclusive) ?? "");
+    if (word === undefined) return;
+    const text = message.ascii ?? new TextDecoder().decode(message.data);
+    elected.isAsked = true;
+    this.#take(elected, readLedMethods(text), word, inquiry?.since ?? -Infinity);
+    inquiry?.told(word.leader !== undefined);
+  }
+
+  /** The server did not let something pass: if it was a question, this user may call the queue group alone. */
+  refused(subject: string): void {
+    for (const elected of this.#asked) {
+      if (rpcLeaderSubject(elected.service) !== subject) continue;
+      elected.refusedIn = this.#connection;
+      elected.inquiry?.wake();
+    }
+  }
+
+  /** Nobody can be asked now: what waits finds out by itself why not. */
+  interrupt(): void {
+    for (const { inquiry } of this.#asked) inquiry?.end();
+  }
+
+  /** The connection is new: who was elected meanwhile has not been heard. */
+  returned(): void {
+    this.#connection++;
+    for (const { leaders } of this.#services.values()) {
+      for (const leader of leaders.values()) this.forget(leader);
+    }
+  }
+
+  /** Takes what somebody says; `since` is when it was asked, if it was. */
+  #take(elected: Elected, methods: readonly string[], word: LeaderWord, since: number): void {
+    this.#listen(elected);
+    for (const method of methods) {
+      const groups = elected.methods.get(method);
+      if (groups === undefined) elected.methods.set(method, new Set([word.group]));
+      else groups.add(word.group);
+    }
+    this.#learn(elected, word, since);
+  }
+
+  #learn(elected: Elected, { group, leader }: LeaderWord, since: number): void {
+    if (leader === undefined) return;
+    const { service, leaders, methods } = elected;
+    const now = this.#parts.runtime.clock.monotonic();
+    const known = leaders.get(group);
+    const times = { heardAt: now, trustedUntil: now + trustMs(elected) };
+    if (known?.token === leader.token && known.instanceId === leader.instanceId) {
+      Object.assign(known, times);
+    } else {
+      // Tokens begin again where the bucket was removed: what was asked since then is no old word.
+      if (known !== undefined && leader.token < known.token && known.heardAt >= since) return;
+      const next = { ...leader, group, ...times };
+      leaders.set(group, next);
+      this.#parts.onFollowed(service, next, (method) => methods.get(method)?.has(group) === true);
+    }
+    elected.inquiry?.wake();
+  }
+
+  #of(route: Route): Elected {
+    return route.elected ??= this.#services.get(route.service) ?? this.#add(route.service);
+  }
+
+  #add(service: string): Elected {
+    const isFull = this.#services.size >= MAX_SERVICES;
+    const elected: Elected = {
+      service,
+      leaders: new Map(),
+      methods: new Map(),
+      isAsked: isFull,
+      refusedIn: -1,
+      hears: false,
+      subscribed: isFull,
+      inquiry: undefined,
+    };
+    if (!isFull) this.#services.set(service, elected);
+    return elected;
+  }
+
+  #listen(elected: Elected): void {
+    if (elected.subscribed) return;
+    elected.subscribed = elected.hears = true;
+    const { messaging } = this.#parts.runtime.transport;
+    messaging.subscribe(rpcElectedSubject(elected.service), {
+      onMessage: (message) => {
+        const word = readLeaderWord(messaging.header(message, HEADER.exclusive) ?? "");
+        if (word !== undefined) this.#learn(elected, word, -Infinity);
+      },
+      // Without it leaders are asked more often.
+      onError: () => {
+        elected.hears = false;
+      },
+    });
+  }
+}
+
+function trustMs({ hears }: Elected): number {
+  return hears ? TRUST_MS : OWING_MS;
 }

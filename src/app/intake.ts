@@ -3,8 +3,9 @@
 import {
   rpcAgainSubject,
   rpcCancelSubject,
-  rpcElectingSubject,
   rpcInstanceSubject,
+  rpcLeaderSubject,
+  rpcLedSubject,
   rpcQueue,
   rpcSubject,
 } from "../domain/subject.ts";
@@ -16,8 +17,8 @@ import type { Runtime } from "./runtime.ts";
 export interface Listener {
   /** A request for a method. */
   readonly onRequest: (method: Method, message: Message) => void;
-  /** A caller asks whether a method waits for a leader. */
-  readonly onElecting: (method: Method, message: Message) => void;
+  /** A caller asks who leads; with the methods of the leader. */
+  readonly onAsked: (message: Message, methods: readonly string[]) => void;
   /** A request for this instance, for a method that there is not. */
   readonly onUnknown: (message: Message, method: string) => void;
   /** A caller takes a call back. */
@@ -28,6 +29,12 @@ export interface Listener {
   readonly onError: (error: Error) => void;
 }
 
+/** A leadership: of which group, and its fencing token. */
+interface Led {
+  readonly group: string;
+  readonly token: number;
+}
+
 /** The subscriptions of one instance of a service. */
 export class Intake {
   readonly #runtime: Runtime;
@@ -36,7 +43,7 @@ export class Intake {
   readonly #requests: Subscription[] = [];
   /** Those of the leader alone. */
   #exclusive: Subscription[] = [];
-  #lead: () => Subscription[] = () => [];
+  #lead: (led: Led) => Subscription[] = () => [];
   /** What callers say of calls that have arrived: heard until the last has ended. */
   readonly #signals: Subscription[] = [];
   #draining: Promise<void> | undefined;
@@ -49,7 +56,7 @@ export class Intake {
 
   /** Subscribes `methods` and what belongs to them. They stand on the server once the transport was flushed. */
   open(methods: ReadonlyMap<string, Method>, on: Listener): void {
-    const { onRequest, onElecting, onUnknown, onCancel, onAgain, onError } = on;
+    const { onRequest, onAsked, onUnknown, onCancel, onAgain, onError } = on;
     const { logger, transport: { messaging } } = this.#runtime;
     const service = this.#service;
     const queue = rpcQueue(service);
@@ -67,24 +74,27 @@ export class Intake {
       if (method.exclusive) exclusive.push(method);
       else this.#requests.push(subscribe(method));
     }
-    this.#lead = () => exclusive.map(subscribe);
+    const onNamed = (message: Message): void => {
+      const name = message.subject.split(".")[2] ?? "";
+      const method = methods.get(name);
+      if (method === undefined) onUnknown(message, name);
+      else onRequest(method, message);
+    };
+    this.#lead = (led) => [
+      messaging.subscribe(rpcLedSubject(service, "*", led), { onMessage: onNamed, onError }),
+      ...exclusive.map(subscribe),
+    ];
+    if (exclusive.length > 0) {
+      const names = exclusive.map(({ name }) => name);
+      // All hear it: of a queue group one would that may stand still.
+      const onMessage = (message: Message): void => onAsked(message, names);
+      this.#requests.push(messaging.subscribe(rpcLeaderSubject(service), { onMessage, onError }));
+    }
     this.#requests.push(
-      ...exclusive.map((method) =>
-        messaging.subscribe(rpcElectingSubject(service, method.name), {
-          queue,
-          onMessage: (message) => onElecting(method, message),
-          onError,
-        })
-      ),
       messaging.subscribe(rpcInstanceSubject(service, "*", this.#instanceId), {
         // Two processes may have been given one name: a call runs once all the same.
         queue,
-        onMessage: (message) => {
-          const name = message.subject.split(".")[2] ?? "";
-          const method = methods.get(name);
-          if (method === undefined) onUnknown(message, name);
-          else onRequest(method, message);
-        },
+        onMessage: onNamed,
         onError,
       }),
     );
@@ -103,8 +113,8 @@ export class Intake {
   }
 
   /** Asks for the calls too that the leader alone serves. */
-  lead(): void {
-    if (this.#requests.length > 0) this.#exclusive = this.#lead();
+  lead(led: Led): void {
+    if (this.#requests.length > 0) this.#exclusive = this.#lead(led);
   }
 
   /** Asks no longer for those. */

@@ -1,14 +1,15 @@
 // Invoking: one call from its options to its result, attempt by attempt, inside one deadline.
 
-import { TimeoutError } from "../domain/error.ts";
+import { AegisError, TimeoutError } from "../domain/error.ts";
 import { assertHeaders, traceIdOf } from "../domain/header.ts";
 import { DEFAULT_TIMEOUT_MS } from "../domain/message.ts";
 import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/retry.ts";
 import { answerError, Failure, failureError } from "./answer.ts";
 import { assertParams, checkCallOptions } from "./call_options.ts";
 import type { CallOptions } from "./context.ts";
-import { isLeaderless, LeaderWait } from "./elections.ts";
+import type { Leader } from "./elections.ts";
 import { aimOf, failed, type Invoker, type Job, mayRetry, outgoing, succeeded } from "./job.ts";
+import { isLeaderless, LeaderWait } from "./leader_wait.ts";
 import { runThrough } from "./middleware.ts";
 import type { Timer } from "../ports/clock.ts";
 import { pause } from "./pause.ts";
@@ -133,17 +134,33 @@ async function attempts(
         now = clock.monotonic();
         if (failure === undefined) signal?.throwIfAborted();
       }
+      let leader: Leader | undefined;
+      if (failure === undefined && options.instance === undefined) {
+        let known = caller.elections.leaderOf(job.route, now);
+        if (known === "ask") {
+          const found = await (leaderless ??= new LeaderWait(job)).find();
+          if (found instanceof AegisError) throw found;
+          known = found;
+          now = clock.monotonic();
+          if (expiresAt <= now) continue;
+        }
+        leader = known;
+      }
       let error: unknown;
       if (aim !== undefined && failure === undefined) {
-        const taking = aim.take(now, expiresAt);
+        const taking = aim.take(now, expiresAt, leader?.instanceId);
         error = taking instanceof Promise ? await taking : taking;
         now = clock.monotonic();
       }
       if (failure === undefined && error === undefined) {
-        const outcome = await caller.send(outgoing(job, params, headers, aim?.instance), now);
+        const instance = leader?.instanceId ?? aim?.instance;
+        if (leader !== undefined) caller.elections.sent(leader, now);
+        const message = outgoing(job, params, headers, instance, leader);
+        const outcome = await caller.send(message, now);
         if (outcome instanceof Failure) failure = outcome;
         else {
-          if (!job.route.answered) caller.elections.meet(job.route, outcome.message);
+          if (leader === undefined) caller.elections.meet(job.route, outcome.message);
+          else caller.elections.heard(job.route, leader, clock.monotonic());
           job.route.answered = true;
           error = answerError(outcome, transport.messaging, service, method);
           if (error === undefined) {
@@ -155,15 +172,20 @@ async function attempts(
       }
       now = clock.monotonic();
       aim?.settle(failure, error, transport.status !== "connected", now);
-      if (isLeaderless(failure, error, aim?.instance, options.instance)) {
+      if (isLeaderless(failure, error, leader, aim?.instance, options.instance)) {
         leaderless ??= new LeaderWait(job);
-        const next = await leaderless.next(failure, error);
+        const next = await leaderless.next(failure, error, leader);
         now = clock.monotonic();
         if (next === "again") {
           attempt--;
           continue;
         }
         if (next !== undefined) throw next;
+      }
+      if (leader !== undefined && failure?.kind === "refused") {
+        caller.elections.refuse(job.route);
+        attempt--;
+        continue;
       }
       if (failure !== undefined) {
         // The connection broke between the look at it and the sending: nothing was sent, so it waits like any other.

@@ -3,11 +3,12 @@
 import { AegisError } from "../domain/error.ts";
 import { HEADER, newTraceparent, traceIdOf, traceparentOf } from "../domain/header.ts";
 import { isSafeToRetry } from "../domain/retry.ts";
-import { rpcInstanceSubject } from "../domain/subject.ts";
+import { rpcInstanceSubject, rpcLedSubject } from "../domain/subject.ts";
 import { Aim, type Peers } from "./aim.ts";
 import type { Caller } from "./caller.ts";
 import type { Circuits } from "./circuits.ts";
 import type { CallOptions, Origin } from "./context.ts";
+import type { Leader } from "./elections.ts";
 import type { ClientMiddleware } from "./middleware.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Route } from "./routes.ts";
@@ -66,25 +67,33 @@ export function failed({ invoker, route, startedAt, span, options }: Job, error:
   span?.end(error);
 }
 
-/** The message of one attempt, for `instance` alone where there is one. */
+/** The message of one attempt, for the leader or for `instance` alone where there is one. */
 export function outgoing(
   { invoker, route, options, expiresAt, traceId, span }: Job,
   params: Readonly<Record<string, unknown>>,
   headers: Readonly<Record<string, string>> | undefined,
   instance: string | undefined,
+  leader: Leader | undefined,
 ): Outgoing {
   const { runtime, origin, source } = invoker;
   const { signal, idempotent, retry } = options;
   const { service, method } = route;
   const repeatable = idempotent === true && retry !== false;
-  const to = instance === undefined
+  const to = leader !== undefined
+    ? { service, method, subject: rpcLedSubject(service, method, leader) }
+    : instance === undefined
     ? route
     : { service, method, subject: rpcInstanceSubject(service, method, instance) };
   const given = headers?.[HEADER.traceparent];
   if (given !== undefined) {
     // The caller goes on in a trace from elsewhere: the envelope names the same one.
     const trace = { id: traceIdOf(given) ?? traceId, parent: given };
-    return new Outgoing(to, source, params, trace, expiresAt, { signal, headers, repeatable });
+    return new Outgoing(to, source, params, trace, expiresAt, {
+      signal,
+      headers,
+      repeatable,
+      leader,
+    });
   }
   const spanId = runtime.random.spanId();
   const parent = span?.traceparent ??
@@ -95,6 +104,7 @@ export function outgoing(
     signal,
     headers,
     repeatable,
+    leader,
   });
 }
 

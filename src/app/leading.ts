@@ -21,14 +21,6 @@ export function notActive(service: string, what: string): NotActiveError {
   );
 }
 
-/** The error of who asks for what only the leader does, while there is none, as far as the one that is asked knows. */
-export function electing(service: string, what: string): NotActiveError {
-  return new NotActiveError(`${what} waits for a leader: ${service} elects one`, {
-    code: "ELECTING",
-    details: { sent: false },
-  });
-}
-
 /** The error that a handler is told, and its caller, when the leadership has ended in which it began. */
 export function leadershipLost(service: string, what: string): NotActiveError {
   return new NotActiveError(

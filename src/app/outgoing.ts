@@ -2,6 +2,7 @@
 
 import type { Expiring } from "../domain/timer_wheel.ts";
 import type { Answer, Failure } from "./answer.ts";
+import type { Leader } from "./elections.ts";
 
 /** A call. It stands in the timer wheel by itself, so that a call is one object. */
 export class Outgoing implements Expiring {
@@ -29,6 +30,8 @@ export class Outgoing implements Expiring {
   readonly headers: Readonly<Record<string, string>> | undefined;
   /** Given up as soon as the connection breaks, since it can be sent again. */
   readonly repeatable: boolean;
+  /** The leader that it goes to, where it goes to one. */
+  readonly leader: Leader | undefined;
 
   constructor(
     route: { readonly subject: string; readonly service: string; readonly method: string },
@@ -36,7 +39,7 @@ export class Outgoing implements Expiring {
     params: Readonly<Record<string, unknown>>,
     trace: { readonly id: string; readonly parent: string | undefined },
     expiresAt: number,
-    options: Pick<Outgoing, "signal" | "headers" | "repeatable">,
+    options: Pick<Outgoing, "signal" | "headers" | "repeatable" | "leader">,
   ) {
     this.subject = route.subject;
     this.service = route.service;
@@ -49,5 +52,6 @@ export class Outgoing implements Expiring {
     this.signal = options.signal;
     this.headers = options.headers;
     this.repeatable = options.repeatable;
+    this.leader = options.leader;
   }
 }

@@ -1,7 +1,7 @@
 // The responder: requests in, answers out, for the methods of one service instance.
 
 import type { CallStats } from "../domain/call_stats.ts";
-import { type AegisError, ValidationError } from "../domain/error.ts";
+import type { AegisError } from "../domain/error.ts";
 import type { RpcRequest } from "../domain/message.ts";
 import { isThenable } from "../domain/thenable.ts";
 import type { Message } from "../ports/messaging.ts";
@@ -43,6 +43,8 @@ export interface ResponderOptions {
   readonly outboundFrom: (origin: Origin) => Outbound;
   /** Who knows whether this instance leads, of a service with one active instance. */
   readonly leading: Leading | undefined;
+  /** The group that it stands in, of such a service. */
+  readonly group: string | undefined;
 }
 
 /** Serves RPC for one instance of a service. */
@@ -72,7 +74,7 @@ export class Responder implements Work {
     this.#listening = options.listening;
     this.#intake = new Intake(runtime, options.service, options.instanceId);
     this.#replies = new Replies(runtime, options.service);
-    this.#responses = new Responses(runtime, options.service, this.#replies);
+    this.#responses = new Responses(runtime, options, this.#replies);
     this.#calls = new Calls(runtime.clock, (invocation) => this.#expire(invocation));
     this.#shared = limiterOf(options.concurrency);
     const add = (handler: RpcHandler, builtIn: boolean) =>
@@ -105,12 +107,8 @@ export class Responder implements Work {
   open(onError: (error: Error) => void): void {
     this.#intake.open(this.#methods, {
       onRequest: (method, message) => this.#receive(method, message),
-      onElecting: (method, message) => this.#responses.standBy(message, method.name, "ELECTING"),
-      onUnknown: (message, name) =>
-        this.#responses.refuse(
-          message,
-          new ValidationError(`Cannot call ${this.service}.${name}: there is no such method`),
-        ),
+      onAsked: (message, methods) => this.#responses.ask(message, methods, this.leading),
+      onUnknown: (message, name) => this.#responses.unknown(message, name),
       onCancel: (message) => this.#cancel(message),
       onAgain: (message) => this.#replies.again(message),
       onError,
@@ -120,14 +118,16 @@ export class Responder implements Work {
     this.#listening.start();
   }
 
-  /** Serves what the leader alone serves, from now on. */
-  lead(): void {
-    this.#intake.lead();
+  /** Serves what the leader alone serves, with this fencing token. */
+  lead(token: number): void {
+    this.#intake.lead({ group: this.#options.group!, token });
+    this.#responses.standing.lead(token);
   }
 
   /** Serves it no longer: what waits for its turn goes to the next leader, and what runs is told. */
   yield(): void {
     this.#intake.yield();
+    this.#responses.standing.yield();
     for (const invocation of this.#calls.entries()) {
       // One that ends may have passed its turn on.
       if (!invocation.method.exclusive || invocation.ended) continue;
@@ -171,7 +171,7 @@ export class Responder implements Work {
 
   #receive(method: Method, message: Message): void {
     if (method.exclusive && this.leading?.token === undefined) {
-      return this.#responses.standBy(message, method.name, "NOT_ACTIVE");
+      return this.#responses.standBy(message, method.name);
     }
     const { clock } = this.runtime;
     const now = clock.monotonic();
@@ -180,7 +180,7 @@ export class Responder implements Work {
       codec = codecOf(this.runtime, message);
       request = readFor(method, this.runtime, codec, message);
     } catch (error) {
-      this.#responses.refuse(message, error);
+      this.#responses.refuse(message, error, method.exclusive);
       return countCall(method, 0, "INVALID_REQUEST", error);
     }
     const budget = Math.min(request.timeoutMs, method.timeoutMs) -
@@ -230,8 +230,7 @@ export class Responder implements Work {
       const { middleware } = this.#options;
       result = runHandler(this.runtime, invocation, invocation.method.builtIn ? [] : middleware);
     } catch (error) {
-      this.#failed(invocation, error);
-      return;
+      return this.#failed(invocation, error);
     }
     if (isThenable(result)) {
       Promise.resolve(result).then(

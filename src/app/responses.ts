@@ -1,17 +1,18 @@
 // Responses: what a service answers, with what an error may tell of itself.
 
-import { AegisError } from "../domain/error.ts";
+import { AegisError, ValidationError } from "../domain/error.ts";
 import { HEADER, headerCode, headerJson } from "../domain/header.ts";
 import { isRecord } from "../domain/envelope.ts";
+import { LEADER_QUESTION, ledMethods } from "../domain/leader_word.ts";
 import { DEFAULT_TIMEOUT_MS, type RpcResponse } from "../domain/message.ts";
 import type { Codec } from "../ports/codec.ts";
 import type { Message } from "../ports/messaging.ts";
 import type { Invocation } from "./invocation.ts";
-import { electing, notActive } from "./leading.ts";
+import { type Leading, notActive } from "./leading.ts";
 import type { Replies } from "./replies.ts";
 import { codecOf, encodeResponse, type Runtime } from "./runtime.ts";
+import { Standing, type StandingOptions } from "./standing.ts";
 
-const EXCLUSIVE = Object.freeze({ [HEADER.exclusive]: "1" });
 const MAX_ERROR_DATA = 64 * 1024;
 /** The text of an error whose own does not fit a message, or has no encoding. */
 const SHORTENED = "The error is too large to be sent, or has no encoding";
@@ -21,12 +22,15 @@ const MAX_ERROR_TEXT = 4 * 1024;
 export class Responses {
   readonly #runtime: Runtime;
   readonly #service: string;
+  /** What it tells of its leadership. */
+  readonly standing: Standing;
   readonly #replies: Replies;
 
-  constructor(runtime: Runtime, service: string, replies: Replies) {
+  constructor(runtime: Runtime, whose: StandingOptions, replies: Replies) {
     this.#runtime = runtime;
-    this.#service = service;
+    this.#service = whose.service;
     this.#replies = replies;
+    this.standing = new Standing(runtime, whose);
   }
 
   /** Answers a call with its result or its error; gives the error's code, or undefined for a result. */
@@ -36,7 +40,7 @@ export class Responses {
       if (reply === undefined || reply === "") return undefined;
       try {
         const body = encodeResponse(codec, this.#response(invocation, result, null));
-        const headers = invocation.token === undefined ? undefined : EXCLUSIVE;
+        const headers = invocation.method.exclusive ? this.standing.headers : undefined;
         this.#replies.send(reply, body, headers, expiresAt);
         return undefined;
       } catch (cause) {
@@ -52,26 +56,45 @@ export class Responses {
       const headers = this.#errorHeaders(error, code, this.#name(invocation));
       if (!invocation.begun || invocation.refused) headers[HEADER.refused] = "1";
       if (invocation.method.handler.options.idempotent === true) headers[HEADER.idempotent] = "1";
-      if (invocation.token !== undefined) headers[HEADER.exclusive] = "1";
+      if (invocation.method.exclusive) Object.assign(headers, this.standing.headers);
       this.#sendError(reply, codec, this.#response(invocation, null, error), headers, expiresAt);
     }
     return code;
   }
 
   /** Answers what is no request, or none for this instance. */
-  refuse(message: Message, error: unknown): void {
+  refuse(message: Message, error: unknown, exclusive = false): void {
     const { logger } = this.#runtime;
     logger.warn(`${this.#service} refused a message`, { subject: message.subject, error });
-    this.#turnAway(message, error, "INVALID_REQUEST");
+    this.#turnAway(message, error, "INVALID_REQUEST", exclusive);
+  }
+
+  /** Answers a request for a method that there is not. */
+  unknown(message: Message, method: string): void {
+    const name = `${this.#service}.${method}`;
+    this.refuse(message, new ValidationError(`Cannot call ${name}: there is no such method`));
   }
 
   /** Answers what is for the leader, where this instance stands by. */
-  standBy(message: Message, method: string, code: "NOT_ACTIVE" | "ELECTING"): void {
-    const errorOf = code === "ELECTING" ? electing : notActive;
-    this.#turnAway(message, errorOf(this.#service, `${this.#service}.${method}`), code);
+  standBy(message: Message, method: string): void {
+    const error = notActive(this.#service, `${this.#service}.${method}`);
+    this.#turnAway(message, error, error.code, true);
   }
 
-  #turnAway(message: Message, error: unknown, code: string): void {
+  /** Answers who asks who leads. To those who ask leaders alone, one that stands by says nothing. */
+  ask({ reply, ascii, data }: Message, methods: readonly string[], leading?: Leading): void {
+    const leads = leading?.token !== undefined;
+    const question = ascii ?? new TextDecoder().decode(data);
+    if (reply === undefined || reply === "" || (!leads && question === LEADER_QUESTION)) return;
+    try {
+      const { messaging } = this.#runtime.transport;
+      messaging.publish(reply, ledMethods(methods), undefined, this.standing.headers);
+    } catch {
+      // The bus is away: whoever wants to know asks again.
+    }
+  }
+
+  #turnAway(message: Message, error: unknown, code: string, exclusive: boolean): void {
     const { clock, random } = this.#runtime;
     if (message.reply === undefined || message.reply === "") return;
     let codec = this.#runtime.codec;
@@ -96,6 +119,7 @@ export class Responses {
     };
     const headers = this.#errorHeaders(error, code, this.#service);
     headers[HEADER.refused] = "1";
+    if (exclusive) Object.assign(headers, this.standing.headers);
     // An answer that names no request is not sent again: after an outage it could end another one.
     const expiresAt = response.correlationId === null ? 0 : clock.monotonic() + DEFAULT_TIMEOUT_MS;
     this.#sendError(message.reply, codec, response, headers, expiresAt);

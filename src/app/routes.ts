@@ -1,6 +1,7 @@
 // Routes: the methods that were called, checked and named once.
 
 import { assertMethodName, assertServiceName, rpcSubject } from "../domain/subject.ts";
+import type { Elected } from "./elections.ts";
 import { Measures } from "./measures.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -17,6 +18,8 @@ export interface Route {
   answered: boolean;
   /** The instances that have answered when they were called alone; undefined before the first. */
   met: Set<string> | undefined;
+  /** What is known of the leaders of the service; undefined before the first call. */
+  elected: Elected | undefined;
 }
 
 /** Routes by name, made at the first call of each. */
@@ -48,6 +51,7 @@ export class Routes {
       measures: new Measures(this.#runtime, "client", { service, method }),
       answered: false,
       met: undefined,
+      elected: undefined,
     };
     const methods = this.#routes.get(service) ?? new Map<string, Route>();
     this.#routes.set(service, methods.set(method, route));

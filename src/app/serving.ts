@@ -115,6 +115,7 @@ export class Serving {
       listening,
       outboundFrom: outbound,
       leading,
+      group: settings?.group,
     });
     this.#subscribers = eventsOf(false, leading);
     this.#commands = commandsOf(false, leading);

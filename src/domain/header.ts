@@ -16,7 +16,7 @@ export const HEADER = {
   errorDataDropped: "aegis-error-data-dropped",
   /** On an error: the handler was not run, so that the call may go elsewhere. */
   refused: "aegis-refused",
-  /** On an answer: the leader alone serves the method, so that callers listen for the next one. */
+  /** On an answer: the leader alone serves the method; and who leads, see {@linkcode LeaderWord}. On the word of a new leader too. */
   exclusive: "aegis-exclusive",
   /** On an error: the method may be called again, whatever became of this call. */
   idempotent: "aegis-idempotent",

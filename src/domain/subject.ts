@@ -29,14 +29,26 @@ export function rpcInstanceSubject(service: string, method: string, instance: st
 }
 
 /**
- * The subject on which the instances of a service are asked whether a method waits for a leader, which nobody serves at the
- * moment. Its last token is the id of no instance.
+ * The subject on which all instances of a service hear the question who leads that have methods of the leader; see
+ * {@linkcode LEADER_QUESTION}. Its last token is the name of no method.
  */
-export function rpcElectingSubject(service: string, method: string): string {
-  return `rpc.${service}.${method}.~`;
+export function rpcLeaderSubject(service: string): string {
+  return `rpc.${service}.~`;
 }
 
-/** The subject on which callers hear that a service has a leader again, and serves what had to wait for one. */
+/**
+ * The subject on which the leader of a group is asked, as long as it leads: whoever has led before does not hear it, even if
+ * it has the same name.
+ */
+export function rpcLedSubject(
+  service: string,
+  method: string,
+  { group, token }: { readonly group: string; readonly token: number },
+): string {
+  return `rpc.${service}.${method}.~.${group}.${token}`;
+}
+
+/** The subject on which callers hear who has begun to lead a group of a service. */
 export function rpcElectedSubject(service: string): string {
   return `internal.rpc.elected.${service}`;
 }

@@ -253,7 +253,8 @@ for (const first of ["a result", "an error"] as const) {
       // A leader that died says nothing of its end; the next one says that it is there, when the lease of that one is over.
       const wire = await buses.wire();
       await new Promise((resolve) => setTimeout(resolve, 120));
-      wire.publish("internal.rpc.elected.shop", "b");
+      const next = { "aegis-exclusive": "default 1000 b" };
+      wire.publish("internal.rpc.elected.shop", "b", undefined, next);
       strictEqual(await twice, "done");
       ok(TimeoutError.is(await once));
     },

@@ -51,7 +51,7 @@ both("a call that nobody serves is made again until somebody does", async ({ cli
 both("without a policy a call that nobody serves is made once", async ({ client, wire }) => {
   const messaging = await wire();
   let heard = 0;
-  messaging.subscribe("rpc.nobody.*", { onMessage: () => heard++ });
+  messaging.subscribe("rpc.nobody.work", { onMessage: () => heard++ });
   await messaging.flush();
   // The listener does not answer, so the call runs out of time: what counts is how often it was sent.
   await errorOf(createClient({ bus: client }).call("nobody", "work", {}, { timeoutMs: 100 }));

@@ -20,9 +20,13 @@ const CONFIG = `authorization { users: [
     publish: ["rpc.shop.>", "internal.rpc.cancel.shop", "internal.rpc.again.shop"]
     subscribe: ["_INBOX.>"]
   } }
+  { user: narrow, password: p, permissions: {
+    publish: ["rpc.shop.who", "internal.rpc.cancel.shop", "internal.rpc.again.shop"]
+    subscribe: ["_INBOX.>"]
+  } }
 ] }`;
 
-test("elections need no more than is said, and callers who may not listen find the next leader too", async () => {
+test("elections need no more than is said, and callers who may less find the next leader too", async () => {
   await using server = await startNatsServer({ config: CONFIG });
   const as = (user: string) => connect({ servers: server.url, user, pass: "p", logger });
   const handlers = [rpc("who", { exclusive: true }, (_, ctx) => ctx.instanceId)];
@@ -35,17 +39,22 @@ test("elections need no more than is said, and callers who may not listen find t
     return { bus, service };
   };
   const [a, b] = [await start("a"), await start("b")];
-  const buses = [await as("caller"), await as("stranger")];
-  const [caller, stranger] = buses.map((bus) => createClient({ bus }));
+  const buses = [await as("caller"), await as("stranger"), await as("narrow")];
+  const [caller, stranger, narrow] = buses.map((bus) => createClient({ bus }));
   strictEqual(await caller!.call("shop", "who"), "a");
-  const refused = /.*Permissions Violation.*/g;
+  const refused = /.*(?:Publish|Subscription) Violation.*/g;
   deepStrictEqual((await server.log()).match(refused), null);
+  for (let i = 0; i < 3; i++) strictEqual(await narrow!.call("shop", "who"), "a");
+  strictEqual(await stranger!.call("shop", "who"), "a");
   await a.service.stop();
   strictEqual(await stranger!.call("shop", "who"), "b");
   await until("b leads", () => b.service.isLeader());
-  strictEqual(await caller!.call("shop", "who"), "b");
+  for (const { call } of [caller!, narrow!]) strictEqual(await call("shop", "who"), "b");
   const found = (await server.log()).match(refused) ?? [];
-  ok(found.every((line) => line.includes("internal.rpc.elected.shop")), found.join("\n"));
+  // Whoever may use the queue group alone has asked once, and listens to nobody.
+  const allowed = /internal\.rpc\.elected\.shop|Publish Violation.*"rpc\.shop\.~"/;
+  ok(found.every((line) => allowed.test(line)), found.join("\n"));
+  strictEqual(found.filter((line) => line.includes("shop.~")).length, 1);
   await b.service.stop();
   for (const bus of [...buses, a.bus, b.bus]) await bus.close();
 });
