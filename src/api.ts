@@ -76,7 +76,12 @@ export type {
   OnOptions,
   ReceivedEvent,
 } from "./app/on.ts";
-export type { DeadLetter, DeadLetterBox, DeadLetterFilter } from "./app/dead_letters.ts";
+export type {
+  DeadLetter,
+  DeadLetterBox,
+  DeadLetterFilter,
+  DeadLetterOptions,
+} from "./app/dead_letter_types.ts";
 export type {
   PublishMany,
   PublishManyOptions,

@@ -45,6 +45,8 @@ export const ENTRIES: readonly string[] = [
 const SHARED: Readonly<Record<string, string>> = {
   "bus_streams.ts": "the streams of a bus, of events as of commands",
   "context.ts": "what a handler is given; every capability has handlers",
+  "dead_letter_input.ts": "what is said of them, checked",
+  "dead_letter_types.ts": "what they are to clients",
   "dead_letter_writer.ts": "what could not be handled, of events as of commands",
   "dead_letters.ts": "the same, as clients see it",
   "deadlines.ts": "one timer for all that expires, in calls as in commands",

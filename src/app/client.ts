@@ -11,7 +11,8 @@ import { handleOf } from "./command_handle.ts";
 import type { CommandHandle, Send, SendOptions } from "./command_types.ts";
 import type { Call, CallOptions, Origin, Outbound, ServiceClient, Typed } from "./context.ts";
 import { find, reopen } from "./command_reopen.ts";
-import { type DeadLetterBox, DeadLetters } from "./dead_letters.ts";
+import type { DeadLetterBox } from "./dead_letter_types.ts";
+import { DeadLetters } from "./dead_letters.ts";
 import type { Publish } from "./event_types.ts";
 import { invoke } from "./invoke.ts";
 import type { Invoker } from "./job.ts";
@@ -179,9 +180,9 @@ export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
       return handleOf(handles, tracked) as CommandHandle<Result>;
     },
     listDeadLetters: (filter) => letters.listDeadLetters(filter),
-    replayDeadLetter: (id) => letters.replayDeadLetter(id),
+    replayDeadLetter: (id, options) => letters.replayDeadLetter(id, options),
     replayDeadLetters: (filter) => letters.replayDeadLetters(filter),
-    discardDeadLetter: (id) => letters.discardDeadLetter(id),
+    discardDeadLetter: (id, options) => letters.discardDeadLetter(id, options),
     discardDeadLetters: (filter) => letters.discardDeadLetters(filter),
     service: <S extends Typed>(name: string): ServiceClient<S> => {
       assertServiceName(name);

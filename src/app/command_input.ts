@@ -1,6 +1,6 @@
 // What send() is given: a payload and options, checked.
 
-import { assertKeys, assertTimeout, isPlainObject, show } from "../domain/check.ts";
+import { assertKeys, assertSignal, assertTimeout, isPlainObject, show } from "../domain/check.ts";
 import { isPriority, PRIORITIES } from "../domain/command.ts";
 import { assertCommandId } from "../domain/command_id.ts";
 import { isRecord } from "../domain/envelope.ts";
@@ -91,11 +91,4 @@ export function checkResultOptions(
     assertTimeout(timeoutMs, `option "timeoutMs" ${where}`);
   }
   assertSignal(signal, where);
-}
-
-function assertSignal(signal: unknown, where: string): void {
-  if (signal === undefined || signal instanceof AbortSignal) return;
-  throw new TypeError(
-    `Cannot use ${show(signal)} as option "signal" ${where}: it must be an AbortSignal`,
-  );
 }

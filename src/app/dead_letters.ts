@@ -1,81 +1,29 @@
-// Dead letters as a client sees them: listed, replayed to the handler that failed, or discarded.
+// Dead letters that are reached over one bus: listed, replayed to the handler that failed, or discarded.
 
-import { assertKeys, isPlainObject, show } from "../domain/check.ts";
 import {
-  DEAD_LETTER_REASONS,
-  type DeadLetterFacts,
   type DeadLetterKind,
-  type DeadLetterReason,
   deadLetterSubject,
   isForServer,
   readDeadLetterHeaders,
   REPLAY_HEADER,
   typeOfSubject,
 } from "../domain/dead_letter.ts";
-import { AegisError, ConflictError } from "../domain/error.ts";
-import { assertEventPattern } from "../domain/event_type.ts";
-import { assertServiceName } from "../domain/subject.ts";
+import { AegisError } from "../domain/error.ts";
+import { instanceDurable } from "../domain/event_type.ts";
 import type { StoredMessage } from "../ports/stream.ts";
 import type { BusStreams } from "./bus_streams.ts";
+import { assertFilter, assertLetter } from "./dead_letter_input.ts";
+import type {
+  DeadLetter,
+  DeadLetterBox,
+  DeadLetterFilter,
+  DeadLetterOptions,
+} from "./dead_letter_types.ts";
+import { unlessAborted } from "./pause.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** What a service could not handle. */
-export interface DeadLetter extends DeadLetterFacts {
-  /** Its own id, for {@linkcode DeadLetterBox.replayDeadLetter}. */
-  readonly id: string;
-  /** What it is. */
-  readonly kind: "event" | "command";
-  /** The type of the event, such as `"order.created"`, or the name of the command. */
-  readonly type: string;
-  /** The headers that it had. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Its bytes, as they were published. */
-  readonly body: Uint8Array;
-  /** Whether it holds its bytes; those that were too large to stand beside the reason are still in their stream. */
-  readonly bodyElsewhere: boolean;
-}
-
-/** Which dead letters are meant: those that fit all that is given. */
-export interface DeadLetterFilter {
-  /** Those of this service. */
-  readonly service?: string;
-  /** Those of events, or of commands. */
-  readonly kind?: "event" | "command";
-  /** Those of events whose types match this pattern, and of commands of this name. */
-  readonly type?: string;
-  /** Those with this reason. */
-  readonly reason?: DeadLetterReason;
-  /** Those with these ids. */
-  readonly ids?: readonly string[];
-  /** As many, the oldest first. @default {1000 where they are listed, else all} */
-  readonly limit?: number;
-}
-
-/** Dead letters of all services. */
-export interface DeadLetterBox {
-  /**
-   * The dead letters that fit, the oldest first.
-   *
-   * @throws {AegisError} with code `JETSTREAM_DISABLED`, {UnavailableError} while the bus is away.
-   */
-  listDeadLetters(filter?: DeadLetterFilter): Promise<DeadLetter[]>;
-  /**
-   * Has a dead letter handled again, by the service and the handler that failed at it, and by no other; false when there
-   * is none of that id. Should it fail again it becomes a dead letter again. One of a broadcast goes to every instance. A
-   * command is `pending` again under its own id, with all its attempts; one that was done or cancelled after that is not
-   * run, and its dead letter removed.
-   *
-   * @throws {AegisError} with code `HANDLER_GONE` when its handler is not there any more, `GONE` when its bytes are not.
-   * @throws {ConflictError} when a command of that id waits or runs.
-   */
-  replayDeadLetter(id: string): Promise<boolean>;
-  /** Has all that fit handled again, those that there are now, but for commands that wait or run; how many. */
-  replayDeadLetters(filter?: DeadLetterFilter): Promise<number>;
-  /** Removes a dead letter for good; false when there is none of that id. */
-  discardDeadLetter(id: string): Promise<boolean>;
-  /** Removes all that fit for good, those that there are now; how many. */
-  discardDeadLetters(filter?: DeadLetterFilter): Promise<number>;
-}
+/** What is done with one of them; false where it does not count. */
+type Use = (letter: DeadLetter, stream: string) => void | Promise<void | boolean>;
 
 /** Prepares a dead command for another run; the headers that it needs for that, undefined where it needs none any more. */
 export type Reopen = (
@@ -83,9 +31,10 @@ export type Reopen = (
   body: Uint8Array,
 ) => Promise<Record<string, string> | undefined>;
 
-const COMMAND = /^[a-zA-Z][\w-]*$/;
 const LISTED = 1_000;
 const TIMEOUT_MS = 5_000;
+/** The codes with which a dead letter cannot be replayed at the moment, whatever becomes of others. */
+const STAYS: readonly string[] = ["CONFLICT", "HANDLER_GONE", "GONE"];
 
 /** The dead letters that are reached over one bus. */
 export class DeadLetters implements DeadLetterBox {
@@ -107,9 +56,9 @@ export class DeadLetters implements DeadLetterBox {
     return found;
   }
 
-  async replayDeadLetter(id: string): Promise<boolean> {
-    assertId(id);
-    return await this.replayDeadLetters({ ids: [id] }) > 0;
+  async replayDeadLetter(id: string, options: DeadLetterOptions = {}): Promise<boolean> {
+    assertLetter(id, options, "of replayDeadLetter()");
+    return await this.#each({ ...options, ids: [id] }, (...of) => this.#replay(...of)) > 0;
   }
 
   async replayDeadLetters(filter: DeadLetterFilter = {}): Promise<number> {
@@ -118,19 +67,19 @@ export class DeadLetters implements DeadLetterBox {
       try {
         return await this.#replay(letter, stream);
       } catch (error) {
-        // One that is in work again holds up none of the others.
-        if (filter.ids !== undefined || !ConflictError.is(error)) throw error;
-        this.#runtime.logger.warn("A dead letter is not replayed, for its command is in work", {
-          error,
-        });
+        // One that cannot be replayed holds up none of the others.
+        if (!AegisError.is(error) || !STAYS.includes(error.code)) throw error;
+        const { id, service, handler } = letter;
+        const fields = { error, id, service, handler };
+        this.#runtime.logger.warn("A dead letter is not replayed, and stays", fields);
         return false;
       }
     });
   }
 
-  async discardDeadLetter(id: string): Promise<boolean> {
-    assertId(id);
-    return await this.discardDeadLetters({ ids: [id] }) > 0;
+  async discardDeadLetter(id: string, options: DeadLetterOptions = {}): Promise<boolean> {
+    assertLetter(id, options, "of discardDeadLetter()");
+    return await this.discardDeadLetters({ ...options, ids: [id] }) > 0;
   }
 
   async discardDeadLetters(filter: DeadLetterFilter = {}): Promise<number> {
@@ -140,9 +89,13 @@ export class DeadLetters implements DeadLetterBox {
   }
 
   /** Does something with each that fits and was there at the beginning; how many there were. */
-  async #each(
-    { service = "*", kind, type = ">", reason, ids, limit = Infinity }: DeadLetterFilter,
-    use: (letter: DeadLetter, stream: string) => void | Promise<void | boolean>,
+  #each(filter: DeadLetterFilter, use: Use): Promise<number> {
+    return unlessAborted(filter.signal, () => this.#eachOf(filter, use));
+  }
+
+  async #eachOf(
+    { service = "*", kind, type = ">", reason, ids, limit = Infinity, signal }: DeadLetterFilter,
+    use: Use,
   ): Promise<number> {
     const { admin, store } = this.#streams.ports;
     const stream = await this.#streams.lookUp("deadLetters");
@@ -170,22 +123,22 @@ export class DeadLetters implements DeadLetterBox {
       sequence = stored.sequence + 1;
       const letter = letterOf(stored);
       if (letter === undefined || (reason !== undefined && letter.reason !== reason)) continue;
+      signal?.throwIfAborted();
       if (await use(letter, stream) !== false) count++;
     }
     return count;
   }
 
   async #replay(letter: DeadLetter, stream: string): Promise<boolean> {
-    const { admin, store } = this.#streams.ports;
-    // Each instance has a consumer of its own for a broadcast; the one for all others would be there to take it.
-    if (
-      letter.mode === "compete" &&
-      await admin.consumer(letter.stream, letter.handler) === undefined
-    ) {
+    const { store } = this.#streams.ports;
+    if (!await this.#isTaken(letter)) {
+      const { id, service, handler, mode } = letter;
       throw new AegisError(
         "HANDLER_GONE",
-        `Cannot replay dead letter ${letter.id}: its handler ${letter.handler} of ${letter.service} is not there any more, and no other would take it; start a service with that handler, or discard it`,
-        { details: { id: letter.id, service: letter.service, handler: letter.handler } },
+        mode === "broadcast"
+          ? `Cannot replay dead letter ${id}: no instance of ${service} is there whose handler ${handler} would take it; start one, or discard it`
+          : `Cannot replay dead letter ${id}: its handler ${handler} of ${service} is not there any more, and no other would take it; start a service with that handler, or discard it`,
+        { details: { id, service, handler } },
       );
     }
     const body = letter.bodyElsewhere ? await this.#bodyOf(letter) : letter.body;
@@ -209,6 +162,23 @@ export class DeadLetters implements DeadLetterBox {
       type: letter.type,
     });
     return true;
+  }
+
+  /** Whether somebody takes what is published for its handler, now or later. */
+  async #isTaken({ mode, stream, handler }: DeadLetter): Promise<boolean> {
+    const { admin } = this.#streams.ports;
+    if (mode === "compete") return await admin.consumer(stream, handler) !== undefined;
+    // Each instance has a consumer of its own, named after the handler and its id.
+    const prefix = instanceDurable(handler, "");
+    for (const name of await admin.consumers(stream)) {
+      if (!name.startsWith(prefix) || name.includes("=", prefix.length)) continue;
+      const state = await admin.consumer(stream, name);
+      if (state === undefined) continue;
+      // One that is kept for ever is for an instance that comes back; of another only what is there now takes anything.
+      const { config: { inactiveThresholdMs }, waiting, ackPending } = state;
+      if (inactiveThresholdMs === 0 || waiting > 0 || ackPending > 0) return true;
+    }
+    return false;
   }
 
   async #bodyOf(letter: DeadLetter): Promise<Uint8Array> {
@@ -237,60 +207,4 @@ function letterOf(
     body: data,
     bodyElsewhere: parts.bodyElsewhere,
   };
-}
-
-function assertFilter(filter: unknown): asserts filter is DeadLetterFilter {
-  if (!isPlainObject(filter)) {
-    throw new TypeError(
-      `Cannot use ${show(filter)} as a filter of dead letters: it must be an object`,
-    );
-  }
-  const where = "of a filter of dead letters";
-  assertKeys(filter, ["service", "kind", "type", "reason", "ids", "limit"], where);
-  const { service, kind, type, reason, ids, limit } = filter;
-  if (service !== undefined) assertServiceName(service);
-  if (kind !== undefined && kind !== "event" && kind !== "command") {
-    throw new TypeError(
-      `Cannot use ${show(kind)} as option "kind" ${where}: it must be "event" or "command"`,
-    );
-  }
-  // The name of a command is a single token, which is no pattern of events.
-  const isCommand = kind !== "event" && typeof type === "string" && COMMAND.test(type);
-  if (type !== undefined && !isCommand) {
-    assertEventPattern(type);
-  }
-  if (reason !== undefined && !DEAD_LETTER_REASONS.includes(reason as DeadLetterReason)) {
-    throw new TypeError(
-      `Cannot use ${show(reason)} as option "reason" ${where}: it must be one of ${
-        DEAD_LETTER_REASONS.join(", ")
-      }`,
-    );
-  }
-  if (ids !== undefined && !(Array.isArray(ids) && ids.every(isId))) {
-    throw new TypeError(
-      `Cannot use ${
-        show(ids)
-      } as option "ids" ${where}: it must be an array of ids that listDeadLetters() gave`,
-    );
-  }
-  if (
-    limit !== undefined && limit !== Infinity && !(Number.isInteger(limit) && Number(limit) >= 1)
-  ) {
-    throw new RangeError(
-      `Cannot use ${
-        show(limit)
-      } as option "limit" ${where}: it must be a whole number of at least 1`,
-    );
-  }
-}
-
-function assertId(id: unknown): void {
-  if (isId(id)) return;
-  throw new TypeError(
-    `Cannot use ${show(id)} as the id of a dead letter: it must be one that listDeadLetters() gave`,
-  );
-}
-
-function isId(id: unknown): boolean {
-  return typeof id === "string" && /^[1-9]\d{0,15}$/.test(id);
 }

@@ -35,3 +35,12 @@ export async function unless<T>(signal: AbortSignal | undefined, work: PromiseLi
     signal.removeEventListener("abort", abort);
   }
 }
+
+/** What work comes to that begins unless a signal has aborted. When that aborts later it goes on, and nobody waits for it. */
+export async function unlessAborted<T>(
+  signal: AbortSignal | undefined,
+  begin: () => PromiseLike<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  return await unless(signal, begin());
+}

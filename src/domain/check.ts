@@ -69,3 +69,14 @@ export function assertConcurrency(value: unknown, where: string): asserts value 
     );
   }
 }
+
+/** Checks an optional signal. @throws {TypeError} when it is something else. */
+export function assertSignal(
+  value: unknown,
+  where: string,
+): asserts value is AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return;
+  throw new TypeError(
+    `Cannot use ${show(value)} as option "signal" ${where}: it must be an AbortSignal`,
+  );
+}

@@ -97,6 +97,8 @@ export interface ConsumerState {
   readonly ackPending: number;
   /** The highest sequence of the stream of which it and all before it are acknowledged. */
   readonly ackFloor: number;
+  /** How many who ask it for messages wait for some: who takes what comes next, if anybody does. */
+  readonly waiting: number;
 }
 
 /** What a stream says of a message that was published to it. */

@@ -145,4 +145,23 @@ export const streamConsumer: readonly TimedCase[] = [
       equal((await stage.state()).firstSequence, 4, "the one that nobody takes");
     },
   ),
+
+  staged("a consumer tells whether somebody waits for its messages", async (stage) => {
+    await stage.stream();
+    await stage.consumer();
+    const waiting = async () => (await stage.place()).waiting > 0;
+    equal(await waiting(), false, "before anybody asks");
+    const taken = stage.take(1);
+    await stage.until("somebody waits", waiting);
+    await stage.put("a");
+    await stage.until("it has what it asked for", async () => !await waiting());
+    taken.pull.ask(2);
+    await stage.until("it waits again", waiting);
+    await taken.pull.close();
+    await stage.until("nobody waits any more", async () => !await waiting());
+    stage.take(1, undefined, { from: stage.b });
+    await stage.until("another waits", waiting);
+    await stage.second.close();
+    await stage.until("it has gone without a word", async () => !await waiting());
+  }),
 ];

@@ -302,6 +302,170 @@ bothStreams("a dead letter whose handler is gone is not replayed to nobody", asy
   await deadLetters(client, 1);
 });
 
+/** A service of one instance that fails at `price.changed` while it is to, and the ids of what it has handled. */
+function ticker(options: Parameters<typeof on>[1] & object, got: string[], fails: () => boolean) {
+  return on("price.changed", { ...options, mode: "broadcast", retry: false }, ({ id }, ctx) => {
+    if (fails()) throw new Error("no");
+    got.push(`${ctx.instanceId} ${id}`);
+  });
+}
+
+bothStreams("a broadcast is not replayed while no instance would take it", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  for (const options of [{}, { name: "ticker" }]) {
+    const got: string[] = [];
+    let broken = true;
+    const serve = () => buses.serve("web", [ticker(options, got, () => broken)]);
+    const service = await serve();
+    const { id } = await client.publish("price.changed");
+    const [letter] = await deadLetters(client, 1);
+    await service.stop();
+    broken = false;
+    await until(async () => {
+      const { admin } = await buses.streams();
+      const names = await admin.consumers("EVENTS");
+      const states = await Promise.all(names.map((name) => admin.consumer("EVENTS", name)));
+      return states.every((state) => state!.waiting === 0);
+    });
+    const error = await errorOf(client.replayDeadLetter(letter!.id));
+    ok(AegisError.is(error, "HANDLER_GONE"), String(error));
+    strictEqual(await client.replayDeadLetters(), 0);
+    await deadLetters(client, 1);
+    const again = await serve();
+    strictEqual(await client.replayDeadLetters(), 1);
+    await until(() => got.length === 1);
+    deepStrictEqual(got, [`${again.instanceId} ${id}`]);
+    deepStrictEqual(await client.listDeadLetters(), []);
+    await again.stop();
+  }
+});
+
+bothStreams("a broadcast waits for an instance that comes back under its id", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  const got: string[] = [];
+  let broken = true;
+  const handler = ticker({ name: "ticker" }, got, () => broken);
+  const service = await buses.serve("web", [handler], { instanceId: "one" });
+  const { id } = await client.publish("price.changed");
+  await deadLetters(client, 1);
+  await service.stop();
+  broken = false;
+  strictEqual(await client.replayDeadLetters(), 1);
+  await buses.serve("web", [handler], { instanceId: "one" });
+  await until(() => got.length === 1);
+  deepStrictEqual(got, [`one ${id}`]);
+});
+
+bothStreams("a broadcast is replayed to every instance", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  const got: string[] = [];
+  let broken = true;
+  for (const instanceId of ["one", "two"]) {
+    const fails = () => broken && instanceId === "two";
+    await buses.serve("web", [ticker({}, got, fails)], { instanceId });
+  }
+  await buses.serve("mail", [ticker({}, got, () => false)], { instanceId: "other" });
+  const { id } = await client.publish("price.changed");
+  await deadLetters(client, 1);
+  await until(() => got.length === 2);
+  broken = false;
+  strictEqual(await client.replayDeadLetters(), 1);
+  await until(() => got.length === 4);
+  const all = ["one", "one", "other", "two"].map((instance) => `${instance} ${id}`);
+  deepStrictEqual(got.sort(), all);
+});
+
+bothStreams("a dead letter that cannot be replayed holds up none of the others", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  const got: string[] = [];
+  let broken = true;
+  const handler = (name: string) =>
+    on("order.paid", { name, retry: false }, () => {
+      if (broken) throw new Error("no");
+      got.push(name);
+    });
+  const old = await buses.serve("old", [handler("retired")]);
+  const size = buses.client.server.maxPayload - 600;
+  await buses.serve("large", [
+    on("order.large", { retry: false }, () => {
+      throw new Error("no");
+    }),
+  ]);
+  const { sequence } = await client.publish("order.large", { text: "x".repeat(size) });
+  await client.publish("order.paid");
+  await deadLetters(client, 2);
+  await old.stop();
+  await buses.serve("billing", [handler("billing")]);
+  await client.publish("order.paid");
+  const letters = await until(async () => (await client.listDeadLetters()).length === 3)
+    .then(() => client.listDeadLetters());
+  const { admin, store } = await buses.streams();
+  await admin.deleteConsumer("EVENTS", "retired");
+  await store.remove("EVENTS", sequence);
+  broken = false;
+  strictEqual(await client.replayDeadLetters(), 1);
+  await until(() => got.length === 1);
+  deepStrictEqual(got, ["billing"]);
+  const left = (await client.listDeadLetters()).map(({ service }) => service);
+  deepStrictEqual(left.sort(), ["large", "old"]);
+  const told = buses.logs.filter(({ message }) => message.includes("is not replayed"));
+  const codes = told.map(({ fields }) => (fields.error as AegisError).code);
+  deepStrictEqual(codes.sort(), ["GONE", "HANDLER_GONE"]);
+  for (const service of ["large", "old"]) {
+    const { id } = letters.find((letter) => letter.service === service)!;
+    ok(AegisError.is(await errorOf(client.replayDeadLetter(id))));
+  }
+});
+
+bothStreams(
+  "a signal ends what is done with dead letters, before it begins or between two of them",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    const reason = new Error("enough");
+    const controller = new AbortController();
+    let broken = true;
+    let runs = 0;
+    await buses.serve("billing", [
+      on("order.*", { retry: false }, () => {
+        if (broken) throw new Error("no");
+        if (runs++ === 0) controller.abort(reason);
+      }),
+    ]);
+    for (let n = 0; n < 50; n++) await client.publish("order.created", { n });
+    const [letter] = await deadLetters(client, 50);
+    broken = false;
+    const signal = AbortSignal.abort(reason);
+    const all = [
+      client.listDeadLetters({ signal }),
+      client.replayDeadLetter(letter!.id, { signal }),
+      client.replayDeadLetters({ signal }),
+      client.discardDeadLetter(letter!.id, { signal }),
+      client.discardDeadLetters({ signal }),
+    ];
+    for (const ended of all) strictEqual(await errorOf(ended), reason);
+    await deadLetters(client, 50);
+    const { signal: between } = controller;
+    strictEqual(await errorOf(client.replayDeadLetters({ signal: between })), reason);
+    // What is left is what was not replayed, and nothing is both.
+    let left = -1;
+    await until(async () => {
+      const before = left;
+      left = (await client.listDeadLetters()).length;
+      return left === before && runs === 50 - left;
+    });
+    ok(left > 0, `${left}`);
+    strictEqual(await client.replayDeadLetters(), left);
+    for (const wrong of [{ signal: 1 }, { signals: signal }]) {
+      const calls = [
+        client.replayDeadLetter(letter!.id, wrong as never),
+        client.discardDeadLetter(letter!.id, wrong as never),
+        client.listDeadLetters(wrong as never),
+      ];
+      for (const call of calls) strictEqual((await errorOf(call) as Error).name, "TypeError");
+    }
+  },
+);
+
 bothStreams(
   "dead letters in somebody else's stream are listed and replayed from there",
   async (buses) => {

@@ -97,7 +97,9 @@ export class FakeAdmin implements StreamAdmin {
 
   consumer(_: string, name: string): Promise<ConsumerState | undefined> {
     const config = this.known.get(name);
-    return Promise.resolve(config && { config, pending: 0, ackPending: 0, ackFloor: 0 });
+    return Promise.resolve(
+      config && { config, pending: 0, ackPending: 0, ackFloor: 0, waiting: 0 },
+    );
   }
 
   putConsumer(stream: string, config: ConsumerConfig): Promise<void> {

@@ -2,6 +2,7 @@
 
 import type { ConsumerConfig, ConsumerState } from "../../ports/stream.ts";
 import type { Alarm, Alarms } from "./alarms.ts";
+import { beginning } from "./beginning.ts";
 import { matcher } from "./pattern.ts";
 import { Queue } from "./queue.ts";
 import type { MemoryStream } from "./stream.ts";
@@ -106,6 +107,7 @@ export class MemoryConsumer {
       pending: this.pending,
       ackPending: this.#unacked.size,
       ackFloor: oldest - 1,
+      waiting: this.#takers.size,
     };
   }
 
@@ -284,17 +286,4 @@ export class MemoryConsumer {
     for (const { expiresAt } of this.#unacked.values()) last = Math.max(last, expiresAt);
     return last + this.#config.inactiveThresholdMs - this.#around.monotonic();
   }
-}
-
-/** The sequence at which a consumer begins. */
-function beginning({ from }: ConsumerConfig, stream: MemoryStream): number {
-  const { firstSequence, lastSequence } = stream.state;
-  if (from === "new") return lastSequence + 1;
-  if (from === "all") return firstSequence;
-  if ("sequence" in from) return Math.max(1, from.sequence);
-  let stored = stream.next(firstSequence);
-  while (stored !== undefined && stored.storedAt < from.time) {
-    stored = stream.next(stored.sequence + 1);
-  }
-  return stored?.sequence ?? lastSequence + 1;
 }

@@ -58,6 +58,7 @@ export function fromServer(info: ConsumerInfo): ConsumerState {
     pending: info.num_pending,
     ackPending: info.num_ack_pending,
     ackFloor: info.ack_floor.stream_seq,
+    waiting: info.num_waiting,
   };
 }
 
