@@ -63,6 +63,7 @@ export type {
   SendArguments,
   SendOptions,
   SentBy,
+  SignalOptions,
 } from "./app/command_types.ts";
 export type { CommandHealth } from "./app/command_serving.ts";
 export { event } from "./app/event.ts";

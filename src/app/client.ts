@@ -8,7 +8,8 @@ import type { CircuitOptions } from "../domain/circuit.ts";
 import { circuitSettings } from "./circuit_options.ts";
 import { circuitsOf } from "./circuits.ts";
 import { handleOf } from "./command_handle.ts";
-import type { CommandHandle, Send, SendOptions } from "./command_types.ts";
+import { checkResultOptions } from "./command_input.ts";
+import type { CommandHandle, Send, SendOptions, SignalOptions } from "./command_types.ts";
 import type { Call, CallOptions, Origin, Outbound, ServiceClient, Typed } from "./context.ts";
 import { find, reopen } from "./command_reopen.ts";
 import type { DeadLetterBox } from "./dead_letter_types.ts";
@@ -17,6 +18,7 @@ import type { Publish } from "./event_types.ts";
 import { invoke } from "./invoke.ts";
 import type { Invoker } from "./job.ts";
 import { assertMiddleware, type ClientMiddleware } from "./middleware.ts";
+import { unlessAborted } from "./pause.ts";
 import { type PublishMany, publishMany } from "./publish_many.ts";
 
 /** Options of {@linkcode createClient}. */
@@ -89,7 +91,7 @@ export interface Client extends DeadLetterBox {
    * @throws {AegisError} with code `COMMAND_NOT_FOUND` when there is no record of it.
    * @throws {UnavailableError} while the bus is away.
    */
-  command<Result = unknown>(id: string): Promise<CommandHandle<Result>>;
+  command<Result = unknown>(id: string, options?: SignalOptions): Promise<CommandHandle<Result>>;
   /** A handle of one service, typed from the service: no code of it is imported, only its type. */
   service<S extends Typed>(name: string): ServiceClient<S>;
 }
@@ -173,8 +175,9 @@ export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
       publisher.publish(sender, what, ...rest)) as Publish,
     publishMany: (events, options) => publishMany(publisher, sender, events, options),
     send: send as Send,
-    command: async <Result>(id: string) => {
-      const { record, token } = await find(records, id);
+    command: async <Result>(id: string, options: SignalOptions = {}) => {
+      checkResultOptions(options, "of command()", ["signal"]);
+      const { record, token } = await unlessAborted(options.signal, () => find(records, id));
       const tracked = tracker.track(token, record);
       tracker.known(tracked, record);
       return handleOf(handles, tracked) as CommandHandle<Result>;

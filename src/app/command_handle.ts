@@ -12,8 +12,9 @@ import { checkResultOptions } from "./command_input.ts";
 import type { CommandRecords } from "./command_records.ts";
 import type { Ending, Tracked } from "./command_tracked.ts";
 import type { CommandTracker } from "./command_tracker.ts";
-import type { CommandHandle, ResultOptions } from "./command_types.ts";
+import type { CommandHandle, ResultOptions, SignalOptions } from "./command_types.ts";
 import { leaveWord, takeOut } from "./command_withdrawn.ts";
+import { unlessAborted } from "./pause.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What handles are made of. */
@@ -29,6 +30,7 @@ export interface HandleParts {
 
 /** How long reading or writing a record may take, in milliseconds. */
 const RECORD_MS = 5_000;
+const SIGNAL = ["signal"];
 
 /** The handle of a command. */
 export function handleOf(parts: HandleParts, tracked: Tracked): CommandHandle {
@@ -37,8 +39,8 @@ export function handleOf(parts: HandleParts, tracked: Tracked): CommandHandle {
     id,
     service,
     command,
-    progress: (options: Pick<ResultOptions, "signal"> = {}) => {
-      checkResultOptions(options, "of progress()", ["signal"]);
+    progress: (options: SignalOptions = {}) => {
+      checkResultOptions(options, "of progress()", SIGNAL);
       return stepsOf(parts, tracked, options.signal);
     },
     result: async (options: ResultOptions = {}) => {
@@ -47,9 +49,14 @@ export function handleOf(parts: HandleParts, tracked: Tracked): CommandHandle {
       if ("error" in ending) throw ending.error;
       return "record" in ending ? resultOf(ending.record) : ending.result;
     },
-    cancel: (reason?: string) => cancel(parts, tracked, reason),
-    status: async () => {
-      const { record } = await parts.records.read(tracked.token);
+    cancel: async (reason?: string, options: SignalOptions = {}) => {
+      checkResultOptions(options, "of cancel()", SIGNAL);
+      return await unlessAborted(options.signal, () => cancel(parts, tracked, reason));
+    },
+    status: async (options: SignalOptions = {}) => {
+      checkResultOptions(options, "of status()", SIGNAL);
+      const reading = () => parts.records.read(tracked.token);
+      const { record } = await unlessAborted(options.signal, reading);
       if (record === undefined) throw notFound(id);
       return record;
     },

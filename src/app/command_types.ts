@@ -34,6 +34,9 @@ export interface ResultOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of asking for a command, and of taking it back. */
+export type SignalOptions = Pick<ResultOptions, "signal">;
+
 /** A command that was sent, by whomever. */
 export interface CommandHandle<Result = unknown> {
   /** Its id, with which any process finds it again: `client.command(id)`. */
@@ -47,7 +50,7 @@ export interface CommandHandle<Result = unknown> {
    * never go back. Who takes them slowly gets the latest. The last one is what the handler said last, which need not be
    * 100 percent; another process that asks only when the command is completed gets one step of 100, as the record says it.
    */
-  progress(options?: Pick<ResultOptions, "signal">): AsyncIterableIterator<ProgressStep>;
+  progress(options?: SignalOptions): AsyncIterableIterator<ProgressStep>;
   /**
    * What it comes to. It waits over outages of the bus, as long as it takes.
    *
@@ -60,7 +63,7 @@ export interface CommandHandle<Result = unknown> {
   result(options?: ResultOptions): Promise<Result>;
   /**
    * Takes it back: what has not begun never does, what runs is aborted. The record as it then is: that of a command which
-   * had ended before is left as it was.
+   * had ended before is left as it was. When a signal ends the waiting it may be taken back all the same.
    *
    * What waits in a queue to which no instance comes is taken back for good, also when its record is gone by then. In a
    * stream of the AegisSDK for Python it is for as long as the record is kept (seven days). A command whose record is gone,
@@ -69,14 +72,14 @@ export interface CommandHandle<Result = unknown> {
    * @throws {AegisError} with code `COMMAND_NOT_FOUND` when its record is gone.
    * @throws {UnavailableError} while the bus is away.
    */
-  cancel(reason?: string): Promise<CommandRecord<Result>>;
+  cancel(reason?: string, options?: SignalOptions): Promise<CommandRecord<Result>>;
   /**
    * Where it stands, as its record says it.
    *
    * @throws {AegisError} with code `COMMAND_NOT_FOUND` when its record is gone.
    * @throws {UnavailableError} while the bus is away.
    */
-  status(): Promise<CommandRecord<Result>>;
+  status(options?: SignalOptions): Promise<CommandRecord<Result>>;
 }
 
 /** The arguments behind a command's name: the payload may be left out where an empty object would do. */

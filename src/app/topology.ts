@@ -1,6 +1,6 @@
 // Topology: the streams, buckets and consumers of services, made ahead of time, or only shown.
 
-import { assertKeys, show } from "../domain/check.ts";
+import { assertKeys, assertSignal, show } from "../domain/check.ts";
 import { type Bus, partsOf } from "./bus.ts";
 import type { BusStreams, StreamKey } from "./bus_streams.ts";
 import { planConsumer, type PlannedStep, stepText, type TopologyStep } from "./resources.ts";
@@ -9,6 +9,7 @@ import { commandHandlersOf, eventHandlersOf } from "./serving.ts";
 import { dueConsumer } from "./command_later.ts";
 import { planLeaders } from "./election_bucket.ts";
 import { queueConsumers } from "./command_plan.ts";
+import { unlessAborted } from "./pause.ts";
 import { consumerOf, isEphemeral } from "./subscription_plan.ts";
 
 /** Options of {@linkcode ensureTopology}. */
@@ -19,6 +20,8 @@ export interface TopologyOptions {
   readonly services: readonly object[];
   /** Whether only to say what would be done, and to change nothing. @default {false} */
   readonly plan?: boolean;
+  /** Ends it: it rejects with the signal's reason, and makes nothing more than what is in hand. */
+  readonly signal?: AbortSignal;
 }
 
 /** What services need on the server, and what became, or would become, of it. */
@@ -59,8 +62,8 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
       `Cannot ensure a topology of ${show(options)}: write ensureTopology({ bus, services })`,
     );
   }
-  assertKeys(options, ["bus", "services", "plan"], "of ensureTopology()");
-  const { bus, services, plan = false } = options;
+  assertKeys(options, ["bus", "services", "plan", "signal"], "of ensureTopology()");
+  const { bus, services, plan = false, signal } = options;
   if (!Array.isArray(services)) {
     throw new TypeError(
       `Cannot use ${show(services)} as option "services" of ensureTopology(): it must be an array`,
@@ -71,21 +74,25 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
       `Cannot use ${show(plan)} as option "plan" of ensureTopology(): it must be a boolean`,
     );
   }
+  assertSignal(signal, "of ensureTopology()");
   const { runtime, busStreams, buckets } = partsOf(bus, "ensureTopology()");
   const steps: TopologyStep[] = [];
   const take = async ({ step, apply }: PlannedStep): Promise<void> => {
+    signal?.throwIfAborted();
     const known = steps.some(({ kind, name, stream }) =>
       kind === step.kind && name === step.name && stream === step.stream
     );
     if (!known) steps.push(step);
     if (!plan) await apply();
   };
-  for (const service of services) {
-    const definition = definitionOf(service, "in ensureTopology()");
-    await each(busStreams, definition, take);
-    if (definition.options.singleActive === undefined) continue;
-    await take(await planLeaders(buckets, busStreams.ports.admin));
-  }
+  await unlessAborted(signal, async () => {
+    for (const service of services) {
+      const definition = definitionOf(service, "in ensureTopology()");
+      await each(busStreams, definition, take);
+      if (definition.options.singleActive === undefined) continue;
+      await take(await planLeaders(buckets, busStreams.ports.admin));
+    }
+  });
   for (const step of steps) runtime.logger.info(stepText(step), { plan });
   return { steps, toString: () => steps.map(stepText).join("\n") };
 }

@@ -258,3 +258,34 @@ bothStreams("a record of a command that was sent for later says when it is due",
   ok(record.startedAt! >= createdAt + 399, `${record.startedAt! - createdAt}`);
   strictEqual(record.dueAt, undefined);
 });
+
+bothStreams(
+  "a signal ends the waiting for a record, before it begins and in between",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    const job = await client.send("jobs", "work", {});
+    const reason = new Error("enough");
+    const calls: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
+      command: (signal) => client.command(job.id, { signal }),
+      status: (signal) => job.status({ signal }),
+      result: (signal) => job.result({ signal }),
+      cancel: (signal) => job.cancel("late", { signal }),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      strictEqual(await errorOf(call(AbortSignal.abort(reason))), reason, name);
+      ok(await errorOf(call("now" as never)) instanceof TypeError, name);
+    }
+    // What had ended before it began has done nothing.
+    strictEqual((await job.status()).state, "pending");
+    for (const [name, call] of Object.entries(calls)) {
+      const controller = new AbortController();
+      const ended = errorOf(call(controller.signal));
+      controller.abort(reason);
+      strictEqual(await ended, reason, name);
+    }
+    // What was on its way is done all the same.
+    await until(async () => (await job.status()).state === "cancelled");
+    const { signal } = new AbortController();
+    strictEqual((await client.command(job.id, { signal })).id, job.id);
+  },
+);

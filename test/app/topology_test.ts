@@ -202,3 +202,24 @@ bothStreams("a handler that begins at a time to come is refused at start", async
   const error = await errorOf(service.start());
   ok(error instanceof RangeError && error.message.includes("not come"), String(error));
 });
+
+bothStreams("a signal ends ensureTopology(), and nothing more is made", async (buses) => {
+  const { client: bus } = buses;
+  const services = [createService("billing", { bus, handlers: [on("order.*", nothing)] })];
+  const reason = new Error("enough");
+  const signal = AbortSignal.abort(reason);
+  strictEqual(await errorOf(ensureTopology({ bus, services, signal })), reason);
+  const controller = new AbortController();
+  const ended = errorOf(ensureTopology({ bus, services, signal: controller.signal }));
+  controller.abort(reason);
+  strictEqual(await ended, reason);
+  // Whatever it had asked the broker has its answer by now.
+  await bus.health();
+  const { admin } = await buses.streams();
+  strictEqual(await admin.stream("EVENTS"), undefined);
+  const later = new AbortController();
+  await ensureTopology({ bus, services, signal: later.signal });
+  later.abort();
+  ok(await admin.consumer("EVENTS", "billing=order=+"));
+  await rejects(ensureTopology({ bus, services, signal: 1 as never }), TypeError);
+});
