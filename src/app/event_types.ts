@@ -26,7 +26,11 @@ export interface PublishedEvent {
   readonly stream: string;
   /** Its place there; of a duplicate, that of the event which was stored before. */
   readonly sequence: number;
-  /** Whether an event with that id had been stored before, and this one was not stored again. */
+  /**
+   * Whether an event with that id had been published before, and this one was not stored again. That an attempt of this
+   * very call was stored of which nothing was heard is no duplicate; where the user may not read the stream, an event with
+   * an `id` of the program's counts as one then.
+   */
   readonly duplicate: boolean;
 }
 

@@ -13,6 +13,8 @@ export interface Job {
   readonly type: string;
   readonly subject: string;
   readonly id: string;
+  /** Whether the program chose it, so that it may have published with it before. */
+  readonly hasOwnId: boolean;
   readonly body: string | Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
   readonly startedAt: number;
@@ -75,6 +77,7 @@ export function jobOf(
     type,
     subject,
     id,
+    hasOwnId: options.id !== undefined || headers["Nats-Msg-Id"] !== id,
     body,
     headers,
     startedAt,

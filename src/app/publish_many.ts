@@ -25,7 +25,7 @@ export type PublishOutcome =
     readonly stream: string;
     /** Its place there; undefined of an event of a burst, of which the server does not say it. */
     readonly sequence: number | undefined;
-    /** Whether it had been stored before; undefined of an event of a burst, of which the server does not say it. */
+    /** Whether its id had been published before, see {@linkcode PublishedEvent}; undefined of an event of a burst, of which the server does not say it. */
     readonly duplicate: boolean | undefined;
   })
   | {

@@ -2,6 +2,7 @@
 
 import { AegisError, TimeoutError, UnavailableError } from "../domain/error.ts";
 import { assertEventType, eventSubject } from "../domain/event_type.ts";
+import { HEADER } from "../domain/header.ts";
 import { type ResolvedRetryPolicy, resolveRetry, retryDelay } from "../domain/retry.ts";
 import { validate } from "../domain/schema.ts";
 import { isThenable } from "../domain/thenable.ts";
@@ -169,7 +170,31 @@ export class Publisher {
   #stored(job: Job, { stream, sequence, duplicate }: PublishAck): PublishedEvent {
     this.#heard = true;
     this.done(job);
-    return { id: job.id, stream, sequence, duplicate };
+    // Of an id that was made for it a stream can have nothing but an attempt of which nothing was heard.
+    return { id: job.id, stream, sequence, duplicate: duplicate && job.hasOwnId };
+  }
+
+  /** The same, after an attempt that may have been stored: that one is no event of before. */
+  async #storedAgain(job: Job, ack: PublishAck): Promise<PublishedEvent> {
+    const before = ack.duplicate && job.hasOwnId && !await this.#isAttempt(job, ack);
+    return this.#stored(job, { ...ack, duplicate: before });
+  }
+
+  /** Whether what is stored was sent for this job: no two events have the same bytes and the same place in a trace. */
+  async #isAttempt(
+    { subject, body, headers }: Job,
+    { stream, sequence }: PublishAck,
+  ): Promise<boolean> {
+    try {
+      const stored = await this.#streams.ports.store.read(stream, sequence, subject);
+      if (stored?.sequence !== sequence) return false;
+      const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+      return stored.headers[HEADER.traceparent] === headers[HEADER.traceparent] &&
+        stored.data.length === bytes.length &&
+        bytes.every((byte, index) => byte === stored.data[index]);
+    } catch {
+      return false; // A user may publish and not read: then it is what the stream has said.
+    }
   }
 
   /** What becomes of an event after `error`: what can be outlasted is, within its time. */
@@ -206,7 +231,8 @@ export class Publisher {
         if (wait > 0) await pause(this.#runtime, wait, job.signal);
         job.signal?.throwIfAborted();
         try {
-          return this.#stored(job, await this.#attempt(job, clock.monotonic()));
+          const ack = await this.#attempt(job, clock.monotonic());
+          return sent ? await this.#storedAgain(job, ack) : this.#stored(job, ack);
         } catch (fault) {
           error = fault;
         }
