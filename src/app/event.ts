@@ -9,7 +9,12 @@ import { assertSchema, type InputOf, type OutputOf, type Schema } from "../domai
 export interface EventOptions<Payload extends Schema<object, unknown> | undefined = undefined> {
   /** What the payload must be, an object. It is checked where an event is published and again where it is handled. */
   readonly payload?: Payload;
-  /** The version of the payload's shape: two or three numbers with dots between. @default {"1.0"} */
+  /**
+   * The version of the payload's shape: two or three numbers with dots between. Handlers of this definition get events with
+   * the same first number.
+   *
+   * @default {"1.0"}
+   */
   readonly version?: string;
 }
 

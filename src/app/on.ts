@@ -125,6 +125,8 @@ export interface EventSettings {
   readonly name: string | undefined;
   /** Where it begins. */
   readonly from: DeliverFrom;
+  /** The version of the definition, if it is one that is handled. */
+  readonly version: string | undefined;
   /** What the payload must be. */
   readonly payload: Schema | undefined;
   /** How many at once. */
@@ -155,12 +157,14 @@ const OPTIONS = [
 ];
 const DEFAULT_RETRY = { attempts: 5, initialDelayMs: 500, maxDelayMs: 30_000, factor: 4 };
 const ONCE: RetryPolicy = { attempts: 1 };
-const MIN_ACK_WAIT_MS = 100;
-const MAX_ACK_WAIT_MS = 86_400_000;
+const [MIN_ACK_WAIT_MS, MAX_ACK_WAIT_MS] = [100, 86_400_000];
 
 /**
  * A handler of the events of a definition, or of all whose types match a pattern: `domain.type`, where `*` stands for
  * any one token and a last `>` for all the rest. Making one does nothing; a service serves it from `start()` to `stop()`.
+ *
+ * Of a definition those of its major version are handled; what has another one is for others, and passes by unseen. So does
+ * an event of version `1.0`, which is written where none is named, when its payload does not fit. A pattern takes all.
  *
  * Events are delivered at least once: a handler may see one again whose process ended before it was acknowledged.
  *
@@ -228,7 +232,7 @@ export function on(what: unknown, optionsOrHandler: unknown, handler?: unknown):
   return Object.freeze({
     kind: "event",
     pattern,
-    settings: Object.freeze(settingsOf(pattern, options, definition?.schema)),
+    settings: Object.freeze(settingsOf(pattern, options, definition)),
     run: run as OnHandler<never>,
   });
 }
@@ -236,7 +240,7 @@ export function on(what: unknown, optionsOrHandler: unknown, handler?: unknown):
 function settingsOf(
   pattern: string,
   options: OnOptions<Schema | undefined>,
-  schema: Schema | undefined,
+  definition: EventDefinition | undefined,
 ): EventSettings {
   if (!isPlainObject(options as unknown)) {
     throw new TypeError(
@@ -245,9 +249,10 @@ function settingsOf(
   }
   const where = `of the handler of "${pattern}"`;
   assertKeys(options, OPTIONS, where);
-  const { mode = "compete", name, from = "new", payload = schema, ordered = false } = options;
-  const { concurrency = ordered ? 1 : 16, retry = {}, ackWaitMs = 30_000, description } = options;
-  const { exclusive = false } = options;
+  const { mode = "compete", name, from = "new", payload = definition?.schema, ordered = false } =
+    options;
+  const { concurrency = ordered ? 1 : 16, retry = {}, ackWaitMs = 30_000 } = options;
+  const { exclusive = false, description } = options;
   if (mode !== "compete" && mode !== "broadcast") {
     throw new TypeError(
       `Cannot use ${show(mode)} as option "mode" ${where}: it must be "compete" or "broadcast"`,
@@ -283,6 +288,7 @@ function settingsOf(
     mode,
     name,
     from: readFrom(from, `option "from" ${where}`),
+    version: definition?.version,
     payload,
     concurrency,
     retry: resolveRetry(retry === false ? ONCE : retry, DEFAULT_RETRY),

@@ -1,6 +1,6 @@
 // Running a handler of events: the body read and checked, a span around it.
 
-import { readEvent } from "../domain/event.ts";
+import { isOfVersion, readEvent } from "../domain/event.ts";
 import { EVENTS_PREFIX, eventTypeOf } from "../domain/event_type.ts";
 import { ValidationError } from "../domain/error.ts";
 import { HEADER } from "../domain/header.ts";
@@ -21,10 +21,20 @@ export class Unfit {
   }
 }
 
+/** An event of another version than its handler is for: it is for others, and has not failed. */
+export class OtherVersion {
+  readonly version: string;
+
+  constructor(version: string) {
+    this.version = version;
+  }
+}
+
 /**
  * Runs the handler; a promise where it, or a schema, is asynchronous.
  *
  * @throws {Unfit} when the message is no event, or its payload is not what the schema asks for.
+ * @throws {OtherVersion} when it is of another major version than the definition that is handled.
  * @throws what the handler threw.
  */
 export function runEvent(runtime: Runtime, handler: EventHandler, handling: Handling): unknown {
@@ -66,14 +76,17 @@ async function runTraced(
     await checkPayload(handler, handling);
     span?.end();
   } catch (error) {
-    span?.end(error instanceof Unfit ? error.error : error);
+    if (error instanceof OtherVersion) span?.end();
+    else span?.end(error instanceof Unfit ? error.error : error);
     throw error;
   }
 }
 
 function checkPayload(handler: EventHandler, handling: Handling): unknown {
-  const { payload } = handling.event!;
-  const schema = handler.settings.payload;
+  const { payload, version } = handling.event!;
+  const { payload: schema, version: wanted } = handler.settings;
+  const isOurs = wanted === undefined ? "yes" : isOfVersion(version, wanted);
+  if (isOurs === "no") throw new OtherVersion(version);
   if (schema === undefined) return run(handler, handling, payload);
   let checked: unknown;
   try {
@@ -83,18 +96,19 @@ function checkPayload(handler: EventHandler, handling: Handling): unknown {
       () => `The payload of ${eventTypeOf(handling.delivery.message.subject)} is not valid`,
     );
   } catch (error) {
-    throw unfit(error);
+    throw unfit(error, isOurs, version);
   }
   return checked instanceof Promise
     ? checked.then((valid) => run(handler, handling, valid), (error) => {
-      throw unfit(error);
+      throw unfit(error, isOurs, version);
     })
     : run(handler, handling, checked);
 }
 
 /** What a schema says of a payload it will say again; that a schema itself failed may be different next time. */
-function unfit(error: unknown): unknown {
-  return ValidationError.is(error) ? new Unfit("invalid", error) : error;
+function unfit(error: unknown, isOurs: "yes" | "maybe", version: string): unknown {
+  if (!ValidationError.is(error)) return error;
+  return isOurs === "yes" ? new Unfit("invalid", error) : new OtherVersion(version);
 }
 
 function run(handler: EventHandler, handling: Handling, payload: unknown): unknown {

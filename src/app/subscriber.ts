@@ -18,7 +18,7 @@ import { KeepWorking } from "./keep_working.ts";
 import { stoodStill } from "./leading.ts";
 import { Measures } from "./measures.ts";
 import type { EventHandler } from "./on.ts";
-import { runEvent, Unfit } from "./run_event.ts";
+import { OtherVersion, runEvent, Unfit } from "./run_event.ts";
 import type { Suspects } from "./suspects.ts";
 import type { Work } from "./work.ts";
 
@@ -199,6 +199,7 @@ export class Subscriber implements Work {
   #failed(handling: Handling, error: unknown): void {
     this.#running--;
     if (handling.ended) return this.#leave(handling);
+    if (error instanceof OtherVersion) return this.#passBy(handling, error.version);
     if (error instanceof Unfit) {
       this.#measured(handling, "INVALID_REQUEST");
       return this.#bury(handling, error.reason, error.error);
@@ -241,6 +242,18 @@ export class Subscriber implements Work {
 
   #measured({ begunAt }: Handling, code: string): void {
     this.#measures.failed(code, this.#parts.runtime.clock.monotonic() - begunAt);
+  }
+
+  /** Leaves aside what is for handlers of another version. */
+  #passBy(handling: Handling, version: string): void {
+    const { pattern, settings } = this.#parts.handler;
+    handling.ended = true;
+    handling.log.debug(`An event of another version passes a handler of ${pattern} by`, {
+      version,
+      handled: settings.version,
+    });
+    handling.delivery.ack();
+    this.#leave(handling);
   }
 
   /** Makes a dead letter of an event. Only when that is stored is it taken from the stream. */

@@ -120,6 +120,19 @@ export function readEvent(body: unknown, fresh: FreshFields): EventMessage {
   };
 }
 
+/**
+ * Whether an event of this version is for who knows `wanted`: it has the same major version. It may be where it is `1.0`,
+ * which is also what stands on an event whose publisher has named none.
+ */
+export function isOfVersion(version: string, wanted: string): "yes" | "maybe" | "no" {
+  if (version === wanted || majorOf(version) === majorOf(wanted)) return "yes";
+  return version === DEFAULT_VERSION ? "maybe" : "no";
+}
+
+function majorOf(version: string): number {
+  return Number(version.slice(0, version.indexOf(".")));
+}
+
 /** Checks the version of an event. @throws {TypeError} when it is none. */
 export function assertEventVersion(version: unknown): asserts version is string {
   if (typeof version !== "string" || !VERSION.test(version)) {
