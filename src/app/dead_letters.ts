@@ -33,6 +33,8 @@ export type Reopen = (
 
 const LISTED = 1_000;
 const TIMEOUT_MS = 5_000;
+/** How often it is looked whether an instance waits for messages: between two requests for some it does not for a moment. */
+const LOOKS = 3;
 /** The codes with which a dead letter cannot be replayed at the moment, whatever becomes of others. */
 const STAYS: readonly string[] = ["CONFLICT", "HANDLER_GONE", "GONE"];
 
@@ -170,13 +172,17 @@ export class DeadLetters implements DeadLetterBox {
     if (mode === "compete") return await admin.consumer(stream, handler) !== undefined;
     // Each instance has a consumer of its own, named after the handler and its id.
     const prefix = instanceDurable(handler, "");
-    for (const name of await admin.consumers(stream)) {
-      if (!name.startsWith(prefix) || name.includes("=", prefix.length)) continue;
-      const state = await admin.consumer(stream, name);
-      if (state === undefined) continue;
-      // One that is kept for ever is for an instance that comes back; of another only what is there now takes anything.
-      const { config: { inactiveThresholdMs }, waiting, ackPending } = state;
-      if (inactiveThresholdMs === 0 || waiting > 0 || ackPending > 0) return true;
+    const own = (await admin.consumers(stream)).filter((name) =>
+      name.startsWith(prefix) && !name.includes("=", prefix.length)
+    );
+    for (let look = 1; look <= LOOKS; look++) {
+      for (const name of own) {
+        const state = await admin.consumer(stream, name);
+        if (state === undefined) continue;
+        // One that is kept for ever is for an instance that comes back; of another only what is there now takes anything.
+        const { config: { inactiveThresholdMs }, waiting, ackPending } = state;
+        if (inactiveThresholdMs === 0 || waiting > 0 || ackPending > 0) return true;
+      }
     }
     return false;
   }

@@ -11,7 +11,7 @@ import {
   on,
   RpcError,
 } from "../../mod.ts";
-import { bothStreams, errorOf, until } from "./buses.ts";
+import { bothStreams, type Buses, errorOf, until } from "./buses.ts";
 
 const QUICK = { attempts: 3, initialDelayMs: 20, factor: 1, jitter: 0 };
 
@@ -310,6 +310,34 @@ function ticker(options: Parameters<typeof on>[1] & object, got: string[], fails
   });
 }
 
+/** Resolves when no instance waits for events any more. */
+async function nobodyWaits(buses: Buses): Promise<void> {
+  const { admin } = await buses.streams();
+  await until(async () => {
+    const names = await admin.consumers("EVENTS");
+    const states = await Promise.all(names.map((name) => admin.consumer("EVENTS", name)));
+    return states.every((state) => state === undefined || state.waiting === 0);
+  });
+}
+
+bothStreams(
+  "a broadcast is not replayed for an instance that has gone without a word",
+  async (buses) => {
+    const client = createClient({ bus: buses.client });
+    const bus = await buses.open();
+    await buses.serve("web", [ticker({}, [], () => true)], { bus, instanceId: "one" });
+    await client.publish("price.changed");
+    const [letter] = await deadLetters(client, 1);
+    await bus.close();
+    await nobodyWaits(buses);
+    // The broker keeps its consumer for a while.
+    const { admin } = await buses.streams();
+    ok(await admin.consumer("EVENTS", `${letter!.handler}=one`));
+    strictEqual(await client.replayDeadLetters(), 0);
+    await deadLetters(client, 1);
+  },
+);
+
 bothStreams("a broadcast is not replayed while no instance would take it", async (buses) => {
   const client = createClient({ bus: buses.client });
   for (const options of [{}, { name: "ticker" }]) {
@@ -321,12 +349,7 @@ bothStreams("a broadcast is not replayed while no instance would take it", async
     const [letter] = await deadLetters(client, 1);
     await service.stop();
     broken = false;
-    await until(async () => {
-      const { admin } = await buses.streams();
-      const names = await admin.consumers("EVENTS");
-      const states = await Promise.all(names.map((name) => admin.consumer("EVENTS", name)));
-      return states.every((state) => state!.waiting === 0);
-    });
+    await nobodyWaits(buses);
     const error = await errorOf(client.replayDeadLetter(letter!.id));
     ok(AegisError.is(error, "HANDLER_GONE"), String(error));
     strictEqual(await client.replayDeadLetters(), 0);
@@ -373,6 +396,19 @@ bothStreams("a broadcast is replayed to every instance", async (buses) => {
   await until(() => got.length === 4);
   const all = ["one", "one", "other", "two"].map((instance) => `${instance} ${id}`);
   deepStrictEqual(got.sort(), all);
+});
+
+bothStreams("of a broadcast all that an instance is there to take are replayed", async (buses) => {
+  const client = createClient({ bus: buses.client });
+  const got: string[] = [];
+  let broken = true;
+  await buses.serve("web", [ticker({ concurrency: 1 }, got, () => broken)]);
+  for (let n = 0; n < 100; n++) await client.publish("price.changed", { n });
+  await until(async () => (await client.listDeadLetters()).length === 100);
+  broken = false;
+  strictEqual(await client.replayDeadLetters(), 100);
+  await until(() => got.length === 100);
+  strictEqual(new Set(got).size, 100);
 });
 
 bothStreams("a dead letter that cannot be replayed holds up none of the others", async (buses) => {
