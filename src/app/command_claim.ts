@@ -11,7 +11,6 @@ import { RECORD_HEADER } from "../domain/command_subject.ts";
 import { ConflictError, type SerializationError } from "../domain/error.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import type { CommandRecords, Kept } from "./command_records.ts";
-import { leaseOf } from "./command_lease.ts";
 import type { CommandRun } from "./command_run.ts";
 import { isWithdrawn, neverBegan } from "./command_withdrawn.ts";
 import type { Runtime } from "./runtime.ts";
@@ -78,7 +77,7 @@ export async function claim(parts: ClaimParts, run: CommandRun): Promise<Claimed
         kept = await records.readAtHand(token);
         continue;
       }
-      if (looked.heldForMs < leaseOf(run.handler.settings.ackWaitMs)) return HELD;
+      if (looked.heldForMs < run.longestLeaseMs) return HELD;
       kept = looked.kept;
     }
     const before = kept.record ?? anew(run, kept.fault);

@@ -28,6 +28,9 @@ const FORGOTTEN_SHARE = 1 / 4;
 const READ_MS = 250;
 const READ_SHARE = 1 / 8;
 
+/** What a lease is kept by at least, in milliseconds, where a server delivers again sooner than any handler can ask for. */
+const MIN_MS = 100;
+
 /** How long a command is its instance's after the server has heard of it, by the ack wait, in milliseconds. */
 export function leaseOf(ackWaitMs: number): number {
   return ackWaitMs * (1 - MARGIN_SHARE);
@@ -38,12 +41,17 @@ export function serverAckWaitOf(ackWaitMs: number): number {
   return Math.max(ackWaitMs, Math.ceil(leaseOf(ackWaitMs)) + RESTART_MS);
 }
 
+/** The other way round: the longest ack wait that leases can have at a server, by the one that it goes by. */
+export function ackWaitAt(serverMs: number): number {
+  return Math.max(MIN_MS, Math.min(serverMs, (serverMs - RESTART_MS) / (1 - MARGIN_SHARE)));
+}
+
 /** Keeps the leases of the commands of one instance. */
 export class LeaseKeeper {
   readonly #clock: Clock;
   readonly #held: ReadonlySet<CommandRun>;
-  readonly #ackWaitMs: number;
-  readonly #readMs: number;
+  readonly #shortest: () => number;
+  #ackWaitMs: number;
   /** When it was looked last. */
   #lookedAt: number;
   /** The look before, when everything that has come since has been read only after it. */
@@ -51,12 +59,12 @@ export class LeaseKeeper {
   #timer: Timer | undefined;
   #closed = false;
 
-  /** Keeps those of `held`, whose ack waits are `ackWaitMs` or longer. */
-  constructor(clock: Clock, ackWaitMs: number, held: ReadonlySet<CommandRun>) {
+  /** Keeps those of `held`, whose ack waits are at the time what `shortest` gives, or longer. */
+  constructor(clock: Clock, shortest: () => number, held: ReadonlySet<CommandRun>) {
     this.#clock = clock;
-    this.#ackWaitMs = ackWaitMs;
+    this.#shortest = shortest;
+    this.#ackWaitMs = shortest();
     this.#held = held;
-    this.#readMs = Math.min(READ_MS, ackWaitMs * READ_SHARE);
     this.#lookedAt = this.#readSince = clock.monotonic();
   }
 
@@ -90,7 +98,7 @@ export class LeaseKeeper {
   away(): void {
     const now = this.#clock.monotonic();
     for (const run of this.#held) {
-      if (now - run.heardAt < forgottenMs(run)) run.leaseEnd = run.leaseBefore;
+      if (now - run.heardAt < forgottenMs(run)) run.lentAt = run.lentBefore;
     }
   }
 
@@ -106,7 +114,12 @@ export class LeaseKeeper {
     this.#timer?.cancel();
   }
 
+  get #readMs(): number {
+    return Math.min(READ_MS, this.#ackWaitMs * READ_SHARE);
+  }
+
   #arm(): void {
+    this.#ackWaitMs = this.#shortest();
     const idle = this.#held.size === 0;
     const everyMs = idle
       ? Math.min(IDLE_LOOK_MS, this.#ackWaitMs * READ_SHARE)
@@ -117,8 +130,7 @@ export class LeaseKeeper {
       this.#look(now);
       for (const run of this.#held) {
         run.checkLease();
-        const { ackWaitMs } = run.handler.settings;
-        if (!run.told || now - run.wordAt >= ackWaitMs * WORD_SHARE) this.#tell(run, now);
+        if (!run.told || now - run.wordAt >= run.ackWaitMs * WORD_SHARE) this.#tell(run, now);
       }
       this.#arm();
     });
@@ -134,19 +146,18 @@ export class LeaseKeeper {
     if (run.stage === "over") return;
     run.told = true;
     run.wordAt = now;
-    const end = now + leaseOf(run.handler.settings.ackWaitMs);
     // The server counts from when it hears of it, which is after now, and it says that it has.
     run.delivery.working(() => {
       // Once it was over somebody else may have it: no word brings it back.
       const heardAt = this.#clock.monotonic();
-      if (heardAt >= run.leaseEnd || end <= run.leaseEnd) return;
-      if (heardAt - run.heardAt >= forgottenMs(run)) run.leaseBefore = run.leaseEnd;
+      if (heardAt >= run.leaseEnd || now <= run.lentAt) return;
+      if (heardAt - run.heardAt >= forgottenMs(run)) run.lentBefore = run.lentAt;
       run.heardAt = heardAt;
-      run.leaseEnd = end;
+      run.lentAt = now;
     });
   }
 }
 
-function forgottenMs({ handler: { settings } }: CommandRun): number {
-  return Math.min(FORGOTTEN_MS, settings.ackWaitMs * FORGOTTEN_SHARE);
+function forgottenMs({ ackWaitMs }: CommandRun): number {
+  return Math.min(FORGOTTEN_MS, ackWaitMs * FORGOTTEN_SHARE);
 }

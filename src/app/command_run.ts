@@ -10,22 +10,12 @@ import type { Logger } from "../ports/logger.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { CommandHandler } from "./command.ts";
 import type { Cancel } from "./command_cancels.ts";
+import { ackWaitAt, leaseOf } from "./command_lease.ts";
+import { keptBy, type RunParts, type RunSource } from "./command_run_parts.ts";
 import type { CommandProgress } from "./command_progress.ts";
 import type { Context, Origin, Outbound } from "./context.ts";
 import type { Handled } from "./handler_context.ts";
-import type { Leading } from "./leading.ts";
-import type { Runtime } from "./runtime.ts";
 import { watched } from "./watched_signal.ts";
-
-/** What all commands of one instance have in common. */
-export interface RunParts {
-  readonly runtime: Runtime;
-  readonly service: string;
-  readonly instanceId: string;
-  readonly outboundFrom: (origin: Origin) => Outbound;
-  /** Who knows whether this instance leads, of a service with one active instance. */
-  readonly leading: Leading | undefined;
-}
 
 /** Where a command at hand stands here. */
 export type RunStage = "claiming" | "running" | "ending" | "over";
@@ -53,11 +43,11 @@ export class CommandRun implements Origin, Handled, Expiring {
   revision = 0;
   /** When its handler began, in monotonic milliseconds. */
   begunAt = 0;
-  /** Until when nobody else can have it, in monotonic milliseconds; the server has not been heard to know more. */
-  leaseEnd: number;
-  /** When the server last said that it has heard of it, and until when it was its instance's by what it had heard well before. */
+  /** Since when it is its instance's for a lease, in monotonic milliseconds; the server has not been heard to know more. */
+  lentAt: number;
+  /** When the server last said that it has heard of it, and since when it was its instance's by what it had heard well before. */
   heardAt: number = -Infinity;
-  leaseBefore = 0;
+  lentBefore: number = -Infinity;
   /** Whether the server was told anything since its latest delivery. */
   told = false;
   /** When the server was last told that it is in work, or delivered it. */
@@ -80,6 +70,8 @@ export class CommandRun implements Origin, Handled, Expiring {
   /** That of the leadership in which it began, where the leader alone runs it. */
   #fencingToken: number | undefined = undefined;
   readonly #parts: RunParts;
+  readonly #source: RunSource;
+  #ackWaitMs = Infinity;
   #controller: AbortController | undefined = undefined;
   #aborted = false;
   #abortReason: unknown = undefined;
@@ -90,23 +82,39 @@ export class CommandRun implements Origin, Handled, Expiring {
     parts: RunParts,
     handler: CommandHandler,
     queue: number,
-    stream: string,
+    source: RunSource,
     delivery: Delivery,
     read: { readonly command: CommandMessage; readonly token: string; readonly codec: Codec },
     sentAt: number,
-    leaseMs: number,
   ) {
     this.#parts = parts;
     this.handler = handler;
     this.queue = queue;
-    this.stream = stream;
+    this.#source = source;
+    this.stream = source.stream;
     this.delivery = delivery;
     this.claimedBy = delivery.attempt;
     this.command = read.command;
     this.token = read.token;
     this.codec = read.codec;
     this.wordAt = sentAt;
-    this.leaseEnd = sentAt + leaseMs;
+    this.lentAt = sentAt;
+  }
+
+  /** The ack wait that it is kept by, in milliseconds: its handler's, or the server's where that is shorter. */
+  get ackWaitMs(): number {
+    // It never becomes longer: what was over once stays so.
+    return this.#ackWaitMs = Math.min(this.#ackWaitMs, keptBy(this.handler, this.#source));
+  }
+
+  /** Until when nobody else can have it, in monotonic milliseconds. */
+  get leaseEnd(): number {
+    return this.lentAt + leaseOf(this.ackWaitMs);
+  }
+
+  /** For how long another instance may have it that was not heard of, in milliseconds: its handler's ack wait may be longer. */
+  get longestLeaseMs(): number {
+    return leaseOf(ackWaitAt(this.#source.ackWaitMs));
   }
 
   get service(): string {
@@ -216,11 +224,11 @@ export class CommandRun implements Origin, Handled, Expiring {
   }
 
   /** It came here again, since its consumer was made anew or its server has forgotten: then nobody else has it. */
-  cameAgain(delivery: Delivery, sentAt: number, leaseMs: number): void {
+  cameAgain(delivery: Delivery, sentAt: number): void {
     this.delivery = delivery;
     this.told = false;
     if (this.#parts.runtime.clock.monotonic() >= this.leaseEnd) return;
-    this.leaseEnd = Math.max(this.leaseEnd, sentAt + leaseMs);
+    this.lentAt = Math.max(this.lentAt, sentAt);
     this.wordAt = Math.max(this.wordAt, sentAt);
   }
 

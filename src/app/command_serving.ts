@@ -10,7 +10,7 @@ import { CommandLater } from "./command_later.ts";
 import { CommandLedger } from "./command_ledger.ts";
 import { queueConsumer } from "./command_plan.ts";
 import type { CommandRecords } from "./command_records.ts";
-import type { RunParts } from "./command_run.ts";
+import type { RunParts } from "./command_run_parts.ts";
 import { CommandSweeper } from "./command_sweeper.ts";
 import { type CommandQueue, CommandWorker } from "./command_worker.ts";
 import { DeadLetterWriter } from "./dead_letter_writer.ts";

@@ -9,7 +9,8 @@ import type { Delivery } from "../ports/stream.ts";
 import type { CommandHandler } from "./command.ts";
 import { goesBack, type ReadCommand, readDelivery, restOf } from "./command_arrival.ts";
 import { LeaseKeeper, leaseOf } from "./command_lease.ts";
-import { CommandRun, type RunParts } from "./command_run.ts";
+import { CommandRun } from "./command_run.ts";
+import { keptBy, type RunParts } from "./command_run_parts.ts";
 import { CommandRunner, type RunnerParts } from "./command_runner.ts";
 import { buryUnread } from "./command_unread.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
@@ -56,8 +57,9 @@ export class CommandWorker implements Work {
     this.#parts = parts;
     const { runtime, queues } = parts;
     this.#runner = new CommandRunner(parts, (run) => this.#left(run));
-    const ackWaitMs = Math.min(...queues.map(({ handler }) => handler.settings.ackWaitMs));
-    this.#keeper = new LeaseKeeper(runtime.clock, ackWaitMs, this.#runner.held);
+    const shortest = () =>
+      Math.min(...queues.map(({ handler, source }) => keptBy(handler, source)));
+    this.#keeper = new LeaseKeeper(runtime.clock, shortest, this.#runner.held);
   }
 
   get inFlight(): number {
@@ -177,9 +179,8 @@ export class CommandWorker implements Work {
     this.#plan();
     const { handler, source } = queue;
     const sentAt = this.#keeper.sentAfter(now);
-    const leaseMs = leaseOf(handler.settings.ackWaitMs);
     // What was sent before a standstill others may have by now: no word of it, and the server delivers it when it is due.
-    if (now >= sentAt + leaseMs) return;
+    if (now >= sentAt + leaseOf(keptBy(handler, source))) return;
     // How long it is to wait that a server without schedules delivers at once.
     const waitMs = dueAt > delivery.storedAt ? dueAt - clock.now() : 0;
     if (waitMs > 0) return delivery.giveBack(waitMs);
@@ -193,7 +194,7 @@ export class CommandWorker implements Work {
     if (other !== undefined) {
       // The one that runs here acknowledges it; another message of the same command waits until that has ended.
       if (other.delivery.sequence !== delivery.sequence) delivery.giveBack(OCCUPIED_MS);
-      else other.cameAgain(delivery, sentAt, leaseMs);
+      else other.cameAgain(delivery, sentAt);
       return;
     }
     const occupied = this.#runner.isOccupied(read.token);
@@ -204,11 +205,10 @@ export class CommandWorker implements Work {
       this.#parts,
       handler,
       index,
-      source.stream,
+      source,
       delivery,
       read,
       sentAt,
-      leaseMs,
     );
     scheduling.began(index);
     this.#runner.start(run);

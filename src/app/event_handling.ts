@@ -24,7 +24,8 @@ export interface HandlingParts {
 
 /** An event in hand. */
 export class Handling implements Origin, Handled {
-  readonly delivery: Delivery;
+  /** Its latest delivery, which has its words. */
+  delivery: Delivery;
   readonly attempt: number;
   readonly sequence: number;
   readonly arrivedAt: number;
@@ -72,6 +73,13 @@ export class Handling implements Origin, Handled {
 
   get fencingToken(): number | undefined {
     return this.#fencingToken ?? this.#parts.leading?.token;
+  }
+
+  /** It came here again: nobody else has it, and nobody else is to. */
+  cameAgain(delivery: Delivery, now: number): void {
+    this.delivery = delivery;
+    this.wordAt = now;
+    delivery.working();
   }
 
   /** Whether it may begin here, where the leader alone handles it. */

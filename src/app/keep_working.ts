@@ -3,21 +3,23 @@
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Handling } from "./event_handling.ts";
 
+/** How often it is looked at the least, in milliseconds: the ack wait may have become shorter. */
+const LOOK_MS = 1_000;
 /** The part of the ack wait after which the broker hears of an event at the latest. */
 const SHARE = 1 / 3;
 
 /** Tells the broker of events that run, and of those that wait for a slot, as long as there are any. */
 export class KeepWorking {
   readonly #clock: Clock;
-  readonly #everyMs: number;
+  readonly #ackWait: () => number;
   readonly #held: ReadonlySet<Handling>;
   #armed = false;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, ackWaitMs: number, held: ReadonlySet<Handling>) {
+  /** Keeps those of `held` by what `ackWait` gives at the time, in milliseconds. */
+  constructor(clock: Clock, ackWait: () => number, held: ReadonlySet<Handling>) {
     this.#clock = clock;
-    // It is looked twice as often, so that one which came just after a look is not late.
-    this.#everyMs = ackWaitMs * SHARE / 2;
+    this.#ackWait = ackWait;
     this.#held = held;
   }
 
@@ -25,11 +27,12 @@ export class KeepWorking {
   start(): void {
     if (this.#armed) return;
     this.#armed = true;
-    this.#timer = this.#clock.setTimer(this.#everyMs, () => {
+    this.#timer = this.#clock.setTimer(Math.min(this.#everyMs(), LOOK_MS), () => {
       this.#armed = false;
       const now = this.#clock.monotonic();
+      const everyMs = this.#everyMs();
       for (const handling of this.#held) {
-        if (now - handling.wordAt < this.#everyMs) continue;
+        if (now - handling.wordAt < everyMs) continue;
         handling.wordAt = now;
         handling.delivery.working();
       }
@@ -42,5 +45,10 @@ export class KeepWorking {
     this.#timer?.cancel();
     // It stays armed, so that nothing starts it again.
     this.#armed = true;
+  }
+
+  /** It is looked twice as often as needed, so that one which came just after a look is not late. */
+  #everyMs(): number {
+    return this.#ackWait() * SHARE / 2;
   }
 }

@@ -127,14 +127,15 @@ export async function planConsumer(
   const { name } = config;
   const base = { kind: "consumer", name, stream } as const;
   const there = await admin.consumer(stream, name);
-  const wanted = { ...config, description: describe(config, stamp) };
+  const description = describe(config, stamp);
   if (there === undefined) {
     return {
       step: { ...base, action: "create", changes: settingsOf(config) },
-      apply: () => admin.putConsumer(stream, wanted),
+      apply: () => admin.putConsumer(stream, { ...config, description }),
     };
   }
-  const { changes, from } = compareConsumer(there, config);
+  const wanted = { ...config, description, ackWaitMs: ackWaitFor(there, config) };
+  const { changes, from } = compareConsumer(there, wanted);
   const known = stampOf(there.config.description);
   if (known !== undefined && !isSameProgram(known, stamp)) {
     // They would share it, and each would get a part of what both want.
@@ -190,6 +191,15 @@ export function restarted(
 function describe(config: ConsumerConfig, stamp: Stamp): string {
   // Where it began is what the program asked for, and not what became of it after it was lost once.
   return stamped(`${config.description}, from ${fromText(config.from)}`, stamp);
+}
+
+/**
+ * The ack wait that a consumer can have: a longer one at once, a shorter one only while nobody is there, since a server
+ * goes by it from then on also with what is in hand, of which it has been told by the longer one.
+ */
+function ackWaitFor(there: ConsumerState, { ackWaitMs }: ConsumerConfig): number {
+  const isUsed = there.ackPending > 0 || there.waiting > 0;
+  return isUsed ? Math.max(ackWaitMs, there.config.ackWaitMs) : ackWaitMs;
 }
 
 function compareConsumer(

@@ -3,7 +3,7 @@
 import { AegisError } from "../domain/error.ts";
 import type { Stamp } from "../domain/stamp.ts";
 import type { Timer } from "../ports/clock.ts";
-import type { ConsumerConfig, Delivery, Pull } from "../ports/stream.ts";
+import type { ConsumerConfig, ConsumerState, Delivery, Pull } from "../ports/stream.ts";
 import type { BusStreams, StreamKey } from "./bus_streams.ts";
 import { pause } from "./pause.ts";
 import { logStep, planConsumer, restarted } from "./resources.ts";
@@ -60,14 +60,24 @@ export class Source {
   #floor = 0;
   #streamMadeAt = 0;
   #prepared = false;
+  #ackWaitMs: number;
   /** Whether anything has come since it was looked how far the consumer is. */
   #moved = false;
+  /** Whether nothing has for a while: what comes then is a reason to look at once. */
+  #resting = true;
+  #sinceLookMs = 0;
   #restoring = false;
   #closed = false;
   #timer: Timer | undefined;
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
+    this.#ackWaitMs = parts.config.ackWaitMs;
+  }
+
+  /** The ack wait that the server goes by, in milliseconds, as it was when it was last looked. */
+  get ackWaitMs(): number {
+    return this.#ackWaitMs;
   }
 
   /** The stream; known once it is prepared. */
@@ -106,6 +116,7 @@ export class Source {
     logStep(runtime.logger, planned.step, stamp);
     const made = planned.step.action === "create";
     const state = await admin.consumer(this.#stream, config.name);
+    this.#found(state);
     this.#pending = state?.pending;
     this.#floor = state?.ackFloor ?? 0;
     this.#streamMadeAt = before?.createdAt ?? 0;
@@ -120,7 +131,7 @@ export class Source {
     this.#onDelivery = onDelivery;
     this.#onOpen = onOpen;
     this.#openPull();
-    this.#look();
+    this.#watch();
   }
 
   /** Asks for `count` more. While the consumer is made again this does nothing. */
@@ -165,6 +176,7 @@ export class Source {
     const pull: Pull = streams.ports.store.pull(this.#stream, config.name, {
       onDelivery: (delivery) => {
         this.#moved = true;
+        if (this.#resting && !this.#closed) this.#look();
         this.#onDelivery(delivery);
       },
       onGone: () => {
@@ -222,7 +234,7 @@ export class Source {
     this.#stream = await streams.renewed(key, stamp);
     // Another instance may have been faster.
     const there = await admin.consumer(this.#stream, config.name);
-    if (there !== undefined) return;
+    if (there !== undefined) return this.#found(there);
     const state = await admin.stream(this.#stream);
     const madeAt = state?.createdAt ?? 0;
     const another = madeAt !== this.#streamMadeAt || this.#floor > (state?.lastSequence ?? 0);
@@ -234,31 +246,47 @@ export class Source {
     const from = whole ? "all" : { sequence: this.#floor + 1 };
     await admin.putConsumer(
       this.#stream,
-      restarted({ stream: this.#stream, config, stamp }, from),
+      // Who still has something in hand tells of it by the ack wait that was in force.
+      { ...restarted({ stream: this.#stream, config, stamp }, from), ackWaitMs: this.#ackWaitMs },
     );
   }
 
+  /** Takes notice of the ack wait that is in force, which others may have set. */
+  #found(state: ConsumerState | undefined): void {
+    if (state === undefined || state.config.ackWaitMs === this.#ackWaitMs) return;
+    this.#ackWaitMs = state.config.ackWaitMs;
+    const { runtime: { logger }, config: { name, ackWaitMs } } = this.#parts;
+    if (ackWaitMs === this.#ackWaitMs) return;
+    logger.warn(
+      `The consumer ${name} has an ack wait of ${this.#ackWaitMs} ms, and should have ${ackWaitMs}: another version has set it, or instances were there, which keeps it from becoming shorter; of the two the shorter one is kept to here`,
+    );
+  }
+
+  /** Looks how far the consumer is while messages come, less often while none do, and soon after an outage. */
+  #watch(): void {
+    const { runtime: { clock, transport } } = this.#parts;
+    this.#timer = clock.setTimer(LOOK_MS, () => {
+      if (this.#closed) return;
+      const isHere = transport.status === "connected";
+      this.#sinceLookMs = isHere ? this.#sinceLookMs + LOOK_MS : IDLE_LOOK_MS;
+      if (isHere && (this.#moved || this.#sinceLookMs >= IDLE_LOOK_MS)) return this.#look();
+      this.#resting = true;
+      this.#watch();
+    });
+  }
+
   #look(): void {
-    const { runtime: { clock, transport }, streams, config } = this.#parts;
-    const idle = !this.#moved;
-    let waited = 0;
-    const wait = (): void => {
-      this.#timer = clock.setTimer(LOOK_MS, () => {
-        waited += LOOK_MS;
-        if (this.#closed) return;
-        if (transport.status !== "connected" || (!this.#moved && idle && waited < IDLE_LOOK_MS)) {
-          return wait();
-        }
-        this.#moved = false;
-        streams.ports.admin.consumer(this.#stream, config.name).then((state) => {
-          if (state === undefined) return;
-          this.#pending = state.pending;
-          this.#floor = Math.max(this.#floor, state.ackFloor);
-        }, () => {
-          // The next look may come through; deliveries tell by themselves when they stop.
-        }).finally(() => this.#closed || this.#look());
-      });
-    };
-    wait();
+    this.#timer?.cancel();
+    this.#resting = this.#moved = false;
+    this.#sinceLookMs = 0;
+    const { streams, config } = this.#parts;
+    streams.ports.admin.consumer(this.#stream, config.name).then((state) => {
+      if (state === undefined) return;
+      this.#found(state);
+      this.#pending = state.pending;
+      this.#floor = Math.max(this.#floor, state.ackFloor);
+    }, () => {
+      // The next look may come through; deliveries tell by themselves when they stop.
+    }).finally(() => this.#closed || this.#watch());
   }
 }

@@ -13,6 +13,7 @@ import { isThenable } from "../domain/thenable.ts";
 import type { Delivery } from "../ports/stream.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import { Handling, type HandlingParts } from "./event_handling.ts";
+import { EventSlots } from "./event_slots.ts";
 import type { Source } from "./source.ts";
 import { KeepWorking } from "./keep_working.ts";
 import { stoodStill } from "./leading.ts";
@@ -42,23 +43,21 @@ export class Subscriber implements Work {
   readonly #parts: SubscriberParts;
   readonly #measures: Measures;
   readonly #prefetch: Prefetch;
-  readonly #concurrency: number;
   readonly #keeping: KeepWorking;
   readonly #held = new Set<Handling>();
-  #waiting: Handling[] = [];
-  #next = 0;
-  #running = 0;
-  #passing = false;
+  readonly #bySequence = new Map<number, Handling>();
+  readonly #slots: EventSlots;
   #stopping = false;
   readonly #condemned = new Map<string, { reason: DeadLetterReason; error: unknown }>();
   readonly #idle: (() => void)[] = [];
 
   constructor(parts: SubscriberParts) {
     this.#parts = parts;
-    const { runtime, service, handler } = parts;
+    const { runtime, service, handler, source } = parts;
     const { concurrency, ordered, ackWaitMs } = handler.settings;
-    this.#concurrency = concurrency;
-    this.#keeping = new KeepWorking(runtime.clock, ackWaitMs, this.#held);
+    this.#slots = new EventSlots(concurrency, (handling) => this.#begin(handling));
+    const ackWait = (): number => Math.min(ackWaitMs, source.ackWaitMs);
+    this.#keeping = new KeepWorking(runtime.clock, ackWait, this.#held);
     this.#prefetch = new Prefetch(concurrency, ordered);
     this.#measures = new Measures(runtime, "handle", { service, event: handler.pattern });
   }
@@ -73,7 +72,7 @@ export class Subscriber implements Work {
 
   /** How many events wait here for a slot. */
   get waiting(): number {
-    return this.#waiting.length - this.#next;
+    return this.#slots.waiting;
   }
 
   /** Begins to take events. */
@@ -91,8 +90,7 @@ export class Subscriber implements Work {
     for (const handling of this.#held) {
       if (handling.begunAt === 0 && !handling.ended) this.#giveBack(handling);
     }
-    this.#waiting = [];
-    this.#next = 0;
+    this.#slots.clear();
   }
 
   whenIdle(): Promise<void> {
@@ -120,8 +118,15 @@ export class Subscriber implements Work {
 
   #receive(delivery: Delivery): void {
     const { runtime, handler, handlerId } = this.#parts;
-    const handling = new Handling(this.#parts, delivery, runtime.clock.monotonic());
+    const now = runtime.clock.monotonic();
+    const other = this.#bySequence.get(delivery.sequence);
+    if (other?.delivery.storedAt === delivery.storedAt) {
+      other.cameAgain(delivery, now);
+      return this.#ask();
+    }
+    const handling = new Handling(this.#parts, delivery, now);
     this.#held.add(handling);
+    this.#bySequence.set(handling.sequence, handling);
     this.#keeping.start();
     if (this.#stopping) return this.#giveBack(handling);
     const replayedFor = handling.header(REPLAY_HEADER);
@@ -134,13 +139,8 @@ export class Subscriber implements Work {
     const condemned = this.#condemned.size === 0 ? undefined : this.#condemned.get(handling.key);
     if (condemned !== undefined) return this.#bury(handling, condemned.reason, condemned.error);
     if (isSuspect(handler.settings.retry, handling.attempt)) void this.#suspect(handling);
-    else this.#queue(handling);
+    else this.#slots.queue(handling);
     this.#ask();
-  }
-
-  #queue(handling: Handling): void {
-    if (this.#running < this.#concurrency) this.#begin(handling);
-    else this.#waiting.push(handling);
   }
 
   /** Begins an event, by itself among its like, over which a process may have ended; unless it is known by now that some did. */
@@ -150,7 +150,7 @@ export class Subscriber implements Work {
       const turn = await suspects.enter(handling.delivery);
       handling.turn = turn;
       if (handling.ended) return turn.end();
-      if (turn.guilt === undefined) this.#queue(handling);
+      if (turn.guilt === undefined) this.#slots.queue(handling);
       else this.#bury(handling, "crashed", turn.guilt);
     } catch (error) {
       // Without its note nobody could tell next time; it waits until there can be one.
@@ -166,7 +166,7 @@ export class Subscriber implements Work {
       if (!handling.ended) this.#giveBack(handling);
       return;
     }
-    this.#running++;
+    this.#slots.take();
     const now = runtime.clock.monotonic();
     handling.begunAt = now;
     this.#prefetch.waited(now - handling.arrivedAt);
@@ -185,7 +185,7 @@ export class Subscriber implements Work {
   }
 
   #succeeded(handling: Handling): void {
-    this.#running--;
+    this.#slots.give();
     if (!handling.ended) {
       if (!handling.isOurs) return this.#cutShort(handling);
       handling.ended = true;
@@ -197,7 +197,7 @@ export class Subscriber implements Work {
   }
 
   #failed(handling: Handling, error: unknown): void {
-    this.#running--;
+    this.#slots.give();
     if (handling.ended) return this.#leave(handling);
     if (error instanceof OtherVersion) return this.#passBy(handling, error.version);
     if (error instanceof Unfit) {
@@ -279,28 +279,15 @@ export class Subscriber implements Work {
 
   #leave(handling: Handling, staysNoted = false): void {
     this.#held.delete(handling);
+    const { sequence } = handling;
+    if (this.#bySequence.get(sequence) === handling) this.#bySequence.delete(sequence);
     if (staysNoted) handling.turn?.leave();
     else handling.turn?.end();
-    this.#passOn();
+    // In stop() what waits goes to others, also when a slot becomes free before it is handed back.
+    if (!this.#stopping) this.#slots.passOn();
     if (!this.#stopping) this.#ask();
     if (this.#held.size > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  /** Lets those begin that wait for a slot: a loop, since one that is done at once comes back here. */
-  #passOn(): void {
-    // In stop() what waits goes to others, also when a slot becomes free before it is handed back.
-    if (this.#passing || this.#stopping) return;
-    this.#passing = true;
-    while (this.#running < this.#concurrency && this.#next < this.#waiting.length) {
-      const handling = this.#waiting[this.#next++]!;
-      if (!handling.ended) this.#begin(handling);
-    }
-    this.#passing = false;
-    if (this.#next === this.#waiting.length) {
-      this.#waiting = [];
-      this.#next = 0;
-    }
   }
 
   #ask(): void {

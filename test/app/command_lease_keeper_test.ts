@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
-import { LeaseKeeper, leaseOf, serverAckWaitOf } from "../../src/app/command_lease.ts";
+import { ackWaitAt, LeaseKeeper, leaseOf, serverAckWaitOf } from "../../src/app/command_lease.ts";
 import type { CommandRun } from "../../src/app/command_run.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 
@@ -40,7 +40,7 @@ function clock() {
 
 test("what comes in was sent a moment ago at most, while its process is awake", () => {
   const time = clock();
-  const keeper = new LeaseKeeper(time.clock, 1_000, new Set());
+  const keeper = new LeaseKeeper(time.clock, () => 1_000, new Set());
   keeper.start();
   for (let i = 0; i < 500; i++) {
     time.pass(7);
@@ -52,7 +52,7 @@ test("what comes in was sent a moment ago at most, while its process is awake", 
 test("what comes in after a standstill may have been sent before it, whoever looks first", () => {
   for (const timersFirst of [true, false]) {
     const time = clock();
-    const keeper = new LeaseKeeper(time.clock, 1_000, new Set());
+    const keeper = new LeaseKeeper(time.clock, () => 1_000, new Set());
     keeper.start();
     time.pass(3_000);
     time.freeze(950);
@@ -76,18 +76,25 @@ test("the server hears of what is in work soon and at each third of the ack wait
   let lost = 0;
   const run = {
     stage: "running",
-    handler: { settings: { ackWaitMs: 3_000 } },
+    ackWaitMs: 3_000,
     told: false,
     wordAt: 0,
     heardAt: -Infinity,
-    leaseBefore: 0,
-    leaseEnd: leaseOf(3_000),
+    lentBefore: -Infinity,
+    lentAt: 0,
+    get leaseEnd() {
+      return this.lentAt + leaseOf(this.ackWaitMs);
+    },
     delivery: { working: (on: () => void) => heard.push([time.clock.monotonic(), on]) },
     checkLease() {
       if (time.clock.monotonic() >= this.leaseEnd) lost++;
     },
   };
-  const keeper = new LeaseKeeper(time.clock, 3_000, new Set([run as unknown as CommandRun]));
+  const keeper = new LeaseKeeper(
+    time.clock,
+    () => run.ackWaitMs,
+    new Set([run as unknown as CommandRun]),
+  );
   keeper.start();
   // A first one soon, and the next when it is due.
   time.pass(1_000);
@@ -114,4 +121,35 @@ test("no lease is left when a server delivers again, also one that was restarted
     ok(server - 1_200 >= leaseOf(ackWaitMs), `${ackWaitMs}`);
   }
   deepStrictEqual([serverAckWaitOf(30_000), serverAckWaitOf(1_000)], [30_000, 2_100]);
+});
+
+test("the ack wait of leases follows from that of the server, whoever has set it", () => {
+  for (const ackWaitMs of [100, 1_000, 5_000, 10_999, 11_001, 30_000, 86_400_000]) {
+    const server = serverAckWaitOf(ackWaitMs);
+    ok(ackWaitAt(server) > ackWaitMs - 0.001, `${ackWaitMs}: ${ackWaitAt(server)}`);
+    ok(leaseOf(ackWaitAt(server)) <= server - 1_200 + 0.001, `${ackWaitMs}`);
+  }
+  // No service of this SDK sets less than 1,290.
+  strictEqual(ackWaitAt(500), 100);
+});
+
+test("an ack wait that becomes shorter holds for what is in hand too", () => {
+  const time = clock();
+  const told: number[] = [];
+  const run = {
+    stage: "running",
+    ackWaitMs: 30_000,
+    told: true,
+    wordAt: 0,
+    delivery: { working: () => told.push(time.clock.monotonic()) },
+    checkLease() {},
+  };
+  const held = new Set([run as unknown as CommandRun]);
+  const keeper = new LeaseKeeper(time.clock, () => run.ackWaitMs, held);
+  keeper.start();
+  time.pass(2_000);
+  deepStrictEqual(told, []);
+  run.ackWaitMs = 900;
+  time.pass(1_000);
+  ok(told.length >= 3 && told[0]! <= 2_050, `${told}`);
 });

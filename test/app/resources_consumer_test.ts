@@ -110,6 +110,27 @@ test("what an older version has set on a consumer is changed", async () => {
   strictEqual(admin.known.get(CONSUMER.name)?.ackWaitMs, 30_000);
 });
 
+test("an ack wait becomes longer at once, and shorter only while nobody is there", async () => {
+  for (const use of [{ ackPending: 1 }, { waiting: 1 }]) {
+    const admin = await after(wantConsumer());
+    admin.use = use;
+    const put = async (ackWaitMs: number, version: string) => {
+      const { step, apply } = await planConsumer(admin, wantConsumer({ ackWaitMs }, shop(version)));
+      await apply();
+      return [step.action, step.changes, admin.known.get(CONSUMER.name)?.ackWaitMs];
+    };
+    deepStrictEqual(await put(500, "1.0.0"), ["keep", [], 30_000]);
+    // What else is new is set all the same.
+    const version = { setting: "version", is: "1.0.0", wanted: "1.1.0" };
+    deepStrictEqual(await put(500, "1.1.0"), ["update", [version], 30_000]);
+    const longer = { setting: "ackWaitMs", is: 30_000, wanted: 40_000 };
+    deepStrictEqual(await put(40_000, "1.1.0"), ["update", [longer], 40_000]);
+    admin.use = {};
+    const shorter = { setting: "ackWaitMs", is: 40_000, wanted: 500 };
+    deepStrictEqual(await put(500, "1.1.0"), ["update", [shorter], 500]);
+  }
+});
+
 test("a consumer of another service is a conflict, in whatever version", async () => {
   for (const version of ["0.1.0", "9.0.0"]) {
     const admin = await after(wantConsumer({}, { by: "stock", version }));

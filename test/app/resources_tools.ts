@@ -67,6 +67,8 @@ export class FakeAdmin implements StreamAdmin {
   config: StreamConfig | undefined;
   readonly known: Map<string, ConsumerConfig> = new Map();
   readonly calls: string[] = [];
+  /** How much its consumers are in use. */
+  use: Partial<ConsumerState> = {};
 
   constructor(config?: StreamConfig, ...consumers: ConsumerConfig[]) {
     this.config = config;
@@ -98,7 +100,7 @@ export class FakeAdmin implements StreamAdmin {
   consumer(_: string, name: string): Promise<ConsumerState | undefined> {
     const config = this.known.get(name);
     return Promise.resolve(
-      config && { config, pending: 0, ackPending: 0, ackFloor: 0, waiting: 0 },
+      config && { config, pending: 0, ackPending: 0, waiting: 0, ackFloor: 0, ...this.use },
     );
   }
 
