@@ -257,8 +257,11 @@ export class Source {
     this.#ackWaitMs = state.config.ackWaitMs;
     const { runtime: { logger }, config: { name, ackWaitMs } } = this.#parts;
     if (ackWaitMs === this.#ackWaitMs) return;
+    const why = ackWaitMs < this.#ackWaitMs
+      ? `other instances were there, or a newer version has set it: stop all of them before one starts, and it becomes shorter; until then what an instance leaves behind comes to others later`
+      : `a newer version has set it, or somebody else: this instance keeps to it`;
     logger.warn(
-      `The consumer ${name} has an ack wait of ${this.#ackWaitMs} ms, and should have ${ackWaitMs}: another version has set it, or instances were there, which keeps it from becoming shorter; of the two the shorter one is kept to here`,
+      `The consumer ${name} has an ack wait of ${this.#ackWaitMs} ms and not of ${ackWaitMs}, since ${why}`,
     );
   }
 
