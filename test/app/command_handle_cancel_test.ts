@@ -1,7 +1,7 @@
 // Cancelling commands: what has not begun never does, what runs is aborted, what has ended stays as it is.
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { AegisError, command, type CommandHandle, createClient } from "../../mod.ts";
+import { AegisError, command, type CommandHandle, createClient, createService } from "../../mod.ts";
 import { bothStreams, type Buses, errorOf, hang, until } from "./buses.ts";
 import { gate } from "../nats/outage_tools.ts";
 
@@ -186,8 +186,13 @@ bothStreams(
 /** Clients of records that are kept for less than a second, of a sender and of somebody else. */
 async function shortLived(buses: Buses, maxAgeMs = 700) {
   const options = { streams: { commandRecords: { maxAgeMs } } };
-  const client = createClient({ bus: await buses.open(options) });
-  return { client, other: createClient({ bus: await buses.open({ ...options, name: "boss" }) }) };
+  const bus = await buses.open(options);
+  const client = createClient({ bus });
+  return {
+    bus,
+    client,
+    other: createClient({ bus: await buses.open({ ...options, name: "boss" }) }),
+  };
 }
 
 async function gone(job: CommandHandle): Promise<void> {
@@ -220,13 +225,14 @@ bothStreams(
 bothStreams(
   "what was taken back before its next attempt has none, though its record is gone by then",
   async (buses) => {
-    const { client } = await shortLived(buses);
+    const { bus, client } = await shortLived(buses);
     const runs: string[] = [];
     const work = command("work", { retry: { initialDelayMs: 60_000 } }, ({ id }) => {
       runs.push(id);
       throw new Error("no");
     });
-    const service = await buses.serve("jobs", [work]);
+    const service = createService("jobs", { bus, handlers: [work] });
+    await service.start();
     const job = await client.send("jobs", "work");
     await until(async () => (await job.status()).state === "retrying");
     await service.stop();
