@@ -1,5 +1,5 @@
-// Runs the tests on one runtime: `run_tests.ts deno|oldest|bun|node|node22|node20 [files…]`; `oldest` is Deno beside the oldest
-// server.
+// Runs the tests on one runtime: `run_tests.ts deno|oldest|bun|node|node22|node20 [--few-kills] [files…]`; `oldest` is Deno
+// beside the oldest server.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
@@ -28,11 +28,16 @@ const AT_ONCE = 3;
 /** How long a process may take for its part of the tests, in milliseconds. */
 const LIMIT_MS = 1_800_000;
 /** Into how many parts the files are divided on Deno, so that none has to wait long for the last. */
-const PARTS = 3 * AT_ONCE;
+const PARTS = 6 * AT_ONCE;
 /** Connections are made alike to every server; all else is run on the oldest one too. */
 const OF_CONNECTIONS =
   /^test\/nats\/(auth|connect|own_connection|per_request|reconnect|remembered|rolling|second|tls|troubles|websocket)/;
 const ON_OLDEST = /^test\/(nats|contract)\/|^test\/app\/(command|event|kv)/;
+/**
+ * Programs and clusters that are killed for minutes, of which `--few-kills` leaves out what is the same on every runtime: what
+ * a connection does as its server goes is in other files.
+ */
+const KILLS = /(cluster|frozen|kill|failover_server|restart|start)_test\.ts$|^test\/proof\//;
 const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */
@@ -139,11 +144,11 @@ function run(
  * All tests on Node, in a few processes that run one file after the other: to start one for each file, and to strip the
  * types of the package in it, takes as long as the tests.
  */
-async function onNode(): Promise<number> {
+async function onNode(files: readonly string[]): Promise<number> {
   const { bin } = await findNode();
   const outcomes = await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => {
     const shard = `--test-shard=${index + 1}/${AT_ONCE}`;
-    const args = ["--test", "--test-isolation=none", shard, "test/**/*_test.ts"];
+    const args = ["--test", "--test-isolation=none", shard, ...files];
     return execute([bin, ...args], { limitMs: LIMIT_MS });
   }));
   let passed = 0;
@@ -159,17 +164,20 @@ async function onNode(): Promise<number> {
 }
 
 if (import.meta.main) {
-  const [name = "deno", ...files] = process.argv.slice(2);
+  const few = "--few-kills";
+  const [name = "deno", ...chosen] = process.argv.slice(2).filter((arg) => arg !== few);
+  const isFew = process.argv.includes(few);
+  const all = (await testFiles()).filter((file) => !isFew || !KILLS.test(file));
   if (name === "oldest") {
     const env = { NATS_SERVER_SUITE: "bookworm", TEST_BACKEND: "NATS" };
-    const all = (await testFiles())
-      .filter((file) => ON_OLDEST.test(file) && !OF_CONNECTIONS.test(file));
-    process.exitCode = await onDeno(files.length > 0 ? files : all, env);
-  } else if (name === "deno" && files.length === 0) {
-    process.exitCode = await onDeno(await testFiles(), {});
-  } else if (name === "node" && files.length === 0) {
-    process.exitCode = await onNode();
+    const stored = all.filter((file) => ON_OLDEST.test(file) && !OF_CONNECTIONS.test(file));
+    process.exitCode = await onDeno(chosen.length > 0 ? chosen : stored, env);
+  } else if (name === "deno" && chosen.length === 0) {
+    process.exitCode = await onDeno(all, {});
+  } else if (name === "node" && chosen.length === 0) {
+    process.exitCode = await onNode(all);
   } else {
+    const files = chosen.length > 0 || !isFew ? chosen : all.map((file) => `./${file}`);
     const { runtime, args, env } = await testRun(name, files);
     process.exitCode = await run(runtime.bin, args, env);
   }
