@@ -69,6 +69,8 @@ export interface Load {
   unexcused(how?: "died"): Failed[];
   /** The longest time without an answer, in milliseconds. */
   longestGapMs(): number;
+  /** After each strike, how long it took until the next leader had answered, in milliseconds, the shortest first. */
+  takeoversMs(): number[];
   end(): Promise<void>;
 }
 
@@ -210,6 +212,7 @@ function loadOf(client: Client, method: string): Load {
       }
       return longest;
     },
+    takeoversMs: () => strikes.map((strike) => followedAt(strike) - strike).sort((x, y) => x - y),
     async end() {
       clearInterval(timer);
       await Promise.all(open);
