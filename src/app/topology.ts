@@ -1,6 +1,10 @@
 // Topology: the streams, buckets and consumers of services, made ahead of time, or only shown.
 
 import { assertKeys, assertSignal, show } from "../domain/check.ts";
+import { REGISTRY_BUCKET } from "../domain/instance.ts";
+import { bucketStream } from "../domain/kv_key.ts";
+import { stampOf } from "../domain/stamp.ts";
+import type { StreamAdmin } from "../ports/stream.ts";
 import { type Bus, partsOf } from "./bus.ts";
 import type { BusStreams, StreamKey } from "./bus_streams.ts";
 import { planConsumer, type PlannedStep, stepText, type TopologyStep } from "./resources.ts";
@@ -33,7 +37,7 @@ export interface Topology {
 }
 
 /**
- * Makes the streams and consumers that services need, as their start would, or with `plan` only says what it would do.
+ * Makes the streams, consumers and buckets that services need, as their start would, or with `plan` only says what it would do.
  * Consumers of one instance alone, those of `"broadcast"` without a name, are made by that instance. Each step is
  * logged.
  *
@@ -53,6 +57,7 @@ export interface Topology {
  *   "create stream EVENTS",
  *   "create stream DEAD_LETTERS",
  *   "create consumer audit=order=+",
+ *   "create stream KV_service_registry",
  * ]);
  * ```
  */
@@ -75,7 +80,8 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
     );
   }
   assertSignal(signal, "of ensureTopology()");
-  const { runtime, busStreams, buckets } = partsOf(bus, "ensureTopology()");
+  const { runtime, busStreams, buckets, openRegistry } = partsOf(bus, "ensureTopology()");
+  const { admin } = busStreams.ports;
   const steps: TopologyStep[] = [];
   const take = async ({ step, apply }: PlannedStep): Promise<void> => {
     signal?.throwIfAborted();
@@ -89,12 +95,30 @@ export async function ensureTopology(options: TopologyOptions): Promise<Topology
     for (const service of services) {
       const definition = definitionOf(service, "in ensureTopology()");
       await each(busStreams, definition, take);
+      if (definition.options.registry !== false) {
+        await take(await planRegistry(openRegistry, admin));
+      }
       if (definition.options.singleActive === undefined) continue;
-      await take(await planLeaders(buckets, busStreams.ports.admin));
+      await take(await planLeaders(buckets, admin));
     }
   });
   for (const step of steps) runtime.logger.info(stepText(step), { plan });
   return { steps, toString: () => steps.map(stepText).join("\n") };
+}
+
+/** Looks whether there is a registry; one that is there is used as it is. */
+async function planRegistry(
+  open: () => Promise<unknown>,
+  admin: StreamAdmin,
+): Promise<PlannedStep> {
+  const name = bucketStream(REGISTRY_BUCKET);
+  const is = (await admin.stream(name))?.config;
+  const by = is && stampOf(is.description)?.by;
+  const action = is === undefined ? "create" : "keep";
+  return {
+    step: { kind: "stream", name, action, changes: [], by },
+    apply: async () => void await open(),
+  };
 }
 
 async function each(

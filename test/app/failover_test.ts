@@ -336,7 +336,9 @@ bothStreams("a bucket that forgets leaders by itself is refused", async (buses) 
 
 bothStreams("the bucket of leaders can be made ahead of time", async (buses) => {
   const { client: bus } = buses;
-  const services = [createService("shop", { bus, handlers: [who], singleActive })];
+  const services = [
+    createService("shop", { bus, handlers: [who], singleActive, registry: false }),
+  ];
   const steps = async (plan: boolean) =>
     (await ensureTopology({ bus, services, plan })).steps.map(({ action, name }) => [action, name]);
   for (const plan of [true, false]) {
