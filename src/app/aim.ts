@@ -102,12 +102,15 @@ export class Aim {
    * when nobody means not yet.
    */
   async passOn(now: number, expiresAt: number, isSettling: boolean): Promise<boolean> {
-    const { peers, route, options } = this.#parts;
+    const { peers, route, options, circuits } = this.#parts;
     const { instance } = this;
     if (instance === undefined || peers === undefined) return false;
     this.#tried.add(instance);
     const isOther = !this.isNamed || await this.#mayBeOther(peers, instance, now, expiresAt);
-    if (!isSettling) peers.missed(route.service, instance);
+    if (!isSettling) {
+      peers.missed(route.service, instance);
+      circuits?.forget({ service: route.service, method: route.method, instance });
+    }
     if (!isOther) return false;
     options.signal?.throwIfAborted();
     this.#strategy ??= "random";

@@ -12,8 +12,8 @@ import type { Labels } from "../ports/metrics.ts";
 import type { Failure } from "./answer.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** Beyond this number all are forgotten, so that names from outside cannot fill the memory. */
-const MAX_CIRCUITS = 10_000;
+/** Beyond this number the one that was not asked for longest is forgotten, so that names from outside cannot fill the memory. */
+export const MAX_CIRCUITS = 50_000;
 /** The name that stands for all instances of a service, which no instance has. */
 const ALL = "*";
 /** What the gauge shows. */
@@ -28,41 +28,98 @@ export interface Asked {
   readonly instance: string | undefined;
 }
 
+/** Tells when instances go. */
+export interface Departures {
+  /** Calls `listener` each time that it is seen that the instance has gone; what it returns ends that. */
+  onGone(service: string, instanceId: string, listener: () => void): () => void;
+}
+
 /** Circuits with these settings; none where there are none. */
 export function circuitsOf(
   runtime: Runtime,
   settings: CircuitSettings | undefined,
+  departures: Departures,
 ): Circuits | undefined {
-  return settings && new Circuits(runtime, settings);
+  return settings && new Circuits(runtime, settings, departures);
 }
 
 /** Circuits by what is asked. */
 export class Circuits {
   readonly #runtime: Runtime;
   readonly #settings: CircuitSettings;
-  #breakers = new Map<string, Breaker>();
+  readonly #departures: Departures;
+  /** The closed ones, that which was asked for last at the end. */
+  readonly #closed = new Map<string, Breaker>();
+  /** The others, that which was closed last at the end. */
+  readonly #others = new Map<string, Breaker>();
+  /** What ends the listening for the instances of the others. */
+  readonly #listening = new Map<string, () => void>();
 
   /** All of them open and close alike. */
-  constructor(runtime: Runtime, settings: CircuitSettings) {
+  constructor(runtime: Runtime, settings: CircuitSettings, departures: Departures) {
     this.#runtime = runtime;
     this.#settings = settings;
+    this.#departures = departures;
   }
 
   /** The circuit of what is asked. */
   of(asked: Asked): Breaker {
     const name = nameOf(asked);
-    let breaker = this.#breakers.get(name);
+    const other = this.#others.get(name);
+    if (other !== undefined) return other;
+    let breaker = this.#closed.get(name);
     if (breaker === undefined) {
-      if (this.#breakers.size >= MAX_CIRCUITS) this.#breakers = new Map();
-      breaker = new Breaker(this.#runtime, this.#settings, asked);
-      this.#breakers.set(name, breaker);
+      this.#makeRoom();
+      const moved = (isClosed: boolean): void => this.#moved(name, asked, isClosed);
+      breaker = new Breaker(this.#runtime, this.#settings, asked, moved);
+    } else {
+      this.#closed.delete(name);
     }
+    this.#closed.set(name, breaker);
     return breaker;
   }
 
   /** Whether a call would be let through now. */
   lets(asked: Asked, now: number): boolean {
-    return this.#breakers.get(nameOf(asked))?.lets(now) ?? true;
+    return this.#others.get(nameOf(asked))?.lets(now) ?? true;
+  }
+
+  /** Forgets the circuit of what is not there any more. */
+  forget(asked: Asked): void {
+    this.#drop(nameOf(asked));
+  }
+
+  #makeRoom(): void {
+    if (this.#closed.size + this.#others.size < MAX_CIRCUITS) return;
+    const { value } = (this.#closed.size > 0 ? this.#closed : this.#others).keys().next();
+    this.#drop(value!);
+  }
+
+  #drop(name: string): void {
+    (this.#closed.get(name) ?? this.#others.get(name))?.forgotten();
+    this.#closed.delete(name);
+    this.#others.delete(name);
+    this.#listenNoMore(name);
+  }
+
+  /** It has closed, or does not stand closed any more: that shows, so it must end when the instance has gone. */
+  #moved(name: string, asked: Asked, isClosed: boolean): void {
+    const [from, to] = isClosed ? [this.#others, this.#closed] : [this.#closed, this.#others];
+    const breaker = from.get(name);
+    if (breaker === undefined) return;
+    from.delete(name);
+    to.set(name, breaker);
+    const { service, instance } = asked;
+    if (isClosed) this.#listenNoMore(name);
+    else if (instance !== undefined) {
+      const end = this.#departures.onGone(service, instance, () => this.#drop(name));
+      this.#listening.set(name, end);
+    }
+  }
+
+  #listenNoMore(name: string): void {
+    this.#listening.get(name)?.();
+    this.#listening.delete(name);
   }
 }
 
@@ -76,14 +133,22 @@ export class Breaker {
   readonly #settings: CircuitSettings;
   readonly #asked: Asked;
   readonly #labels: Labels;
+  readonly #moved: (isClosed: boolean) => void;
   #circuit: Circuit;
+  #isForgotten = false;
 
-  /** A closed one. */
-  constructor(runtime: Runtime, settings: CircuitSettings, asked: Asked) {
+  /** A closed one. `moved` is told when it opens, and when it closes again. */
+  constructor(
+    runtime: Runtime,
+    settings: CircuitSettings,
+    asked: Asked,
+    moved: (isClosed: boolean) => void,
+  ) {
     const { service, method, instance = ALL } = asked;
     this.#runtime = runtime;
     this.#settings = settings;
     this.#asked = asked;
+    this.#moved = moved;
     this.#labels = Object.freeze({ service, method, instance });
     this.#circuit = newCircuit(runtime.clock.monotonic());
   }
@@ -133,23 +198,34 @@ export class Breaker {
     );
   }
 
+  /** It stands for nothing any more: it shows as closed, and what its calls come to shows no more. */
+  forgotten(): void {
+    this.#isForgotten = true;
+    if (this.#circuit.state !== "closed") this.#show("closed");
+  }
+
   #set(next: Circuit): void {
     const { state } = this.#circuit;
     this.#circuit = next;
-    if (next.state === state) return;
+    if (next.state === state || this.#isForgotten) return;
+    this.#show(next.state);
+    if (state === "closed" || next.state === "closed") this.#moved(next.state === "closed");
+    if (next.state === "half_open") return;
+    this.#runtime.logger[next.state === "open" ? "warn" : "info"](
+      `The circuit of a method is ${next.state}`,
+      this.#labels,
+    );
+  }
+
+  #show(state: Circuit["state"]): void {
     const { metrics, logger } = this.#runtime;
     try {
-      metrics.gauge(STATE, STATES[next.state], this.#labels);
-      if (next.state === "open") metrics.increment(OPENS, this.#labels);
+      metrics.gauge(STATE, STATES[state], this.#labels);
+      if (state === "open") metrics.increment(OPENS, this.#labels);
     } catch (error) {
       // A call has ended well or badly already; metrics of the program's own do not change that.
       logger.warn("The metrics threw an error", { error, metric: STATE });
     }
-    if (next.state === "half_open") return;
-    logger[next.state === "open" ? "warn" : "info"](
-      `The circuit of a method is ${next.state}`,
-      this.#labels,
-    );
   }
 }
 

@@ -125,7 +125,7 @@ export function createClient(options: ClientOptions): Client {
   const { runtime, caller, directory: peers } = partsOf(options.bus, "a client");
   const { middleware = [] } = options;
   assertMiddleware(middleware, "of a client");
-  const circuits = circuitsOf(runtime, circuitSettings(options.circuit, "of a client"));
+  const circuits = circuitsOf(runtime, circuitSettings(options.circuit, "of a client"), peers);
   return clientOf(
     { runtime, caller, middleware, source: runtime.name, origin: undefined, peers, circuits },
     { by: runtime.name, version: "0.0.0", yields: true },

@@ -82,6 +82,13 @@ export class Directory {
     return this.view.hasGone(service, instanceId);
   }
 
+  /** Calls `listener` each time that it is seen that an instance has gone; what it returns ends that. */
+  onGone(service: string, instanceId: string, listener: () => void): () => void {
+    return this.view.listen(service, (id) => {
+      if (id === instanceId && this.view.hasGone(service, id)) listener();
+    });
+  }
+
   /** Nobody was found at an instance. */
   missed(service: string, instanceId: string): void {
     const seen = this.find(service, instanceId);

@@ -113,7 +113,7 @@ export class DiscoveryView {
 
   /** Forgets everything: nobody looks any more. */
   clear(): void {
-    for (const key of [...this.#byKey.keys()]) this.#remove(key);
+    for (const key of [...this.#byKey.keys()]) this.#remove(key, false);
     this.#gone.clear();
     this.#told = undefined;
   }
@@ -132,11 +132,12 @@ export class DiscoveryView {
     else if (!isSame) this.#services.get(instance.service)?.changed(instance.instanceId);
   }
 
-  #remove(key: string): void {
+  /** `hasGone` is whether the instance has, or is only known no more. */
+  #remove(key: string, hasGone = true): void {
     const seen = this.#byKey.get(key);
     if (seen === undefined) return;
     this.#byKey.delete(key);
-    if (!this.#missed.delete(key)) this.#leave(seen);
+    if (!this.#missed.delete(key)) this.#leave(seen, hasGone);
   }
 
   #join(seen: Seen): void {
@@ -147,11 +148,11 @@ export class DiscoveryView {
     instances.changed(instanceId);
   }
 
-  #leave(seen: Seen): void {
+  #leave(seen: Seen, hasGone = true): void {
     const { service, instanceId } = seen.instance;
     const name = nameOf(service, instanceId);
     this.#gone.delete(name);
-    this.#gone.add(name);
+    if (hasGone) this.#gone.add(name);
     if (this.#gone.size > MAX_GONE) {
       for (const oldest of this.#gone) {
         this.#gone.delete(oldest);

@@ -60,7 +60,11 @@ export class Serving {
       source: service,
       origin: undefined,
       peers,
-      circuits: circuitsOf(runtime, circuitSettings(options.circuit, `of service "${service}"`)),
+      circuits: circuitsOf(
+        runtime,
+        circuitSettings(options.circuit, `of service "${service}"`),
+        peers,
+      ),
     };
     this.client = clientOf(invoker, stamp, bus);
     const outbound = outboundFrom(invoker, stamp, bus);
