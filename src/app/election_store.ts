@@ -64,5 +64,5 @@ function changed({ revision, entry }: KvChange): LeaseSeen {
 }
 
 function seen(revision: number, value: unknown): LeaseSeen {
-  return { revision, content: readLeaseRecord(value) ?? "garbage" };
+  return { revision, content: readLeaseRecord(value, revision) ?? "garbage" };
 }

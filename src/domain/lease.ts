@@ -5,7 +5,7 @@
 // clock is ever compared with that of another machine, and no message says anything by when it comes. The store's revision
 // of the write that took over is the fencing token.
 
-import { type LeaseRecord, tokenOf } from "./lease_record.ts";
+import { type LeaseRecord, MOST_BASE, tokenOf } from "./lease_record.ts";
 import {
   leadsAt,
   type LeaseAction,
@@ -249,7 +249,7 @@ function write(
   const { holder, writer, policy, highest } = draft;
   const { electionTimeoutMs: leaseMs, heartbeatIntervalMs: withinMs } = policy;
   // Where revisions have begun anew, tokens go on from the highest.
-  const base = draft.base + seen.revision >= highest ? draft.base : highest;
+  const base = draft.base + seen.revision >= highest ? draft.base : Math.min(highest, MOST_BASE);
   const number = ++draft.writes;
   const record = { holder, writer, write: number, leaseMs, base, token, released };
   const { revision } = seen;

@@ -31,6 +31,8 @@ export function leaderKey(service: string, group: string): string {
 
 /** Tokens beyond this are nobody's: a few more would not be whole numbers any longer. */
 const MOST_TOKEN = 2 ** 52;
+/** Bases beyond this are nobody's: a revision is still to be added, and the sum has to be a token. */
+export const MOST_BASE: number = 2 ** 50;
 
 /** A record as it is stored. */
 export function leaseRecordValue(record: LeaseRecord): Record<string, unknown> {
@@ -46,15 +48,18 @@ export function leaseRecordValue(record: LeaseRecord): Record<string, unknown> {
 }
 
 /**
- * The record that a value is; undefined where it is none. Fields that it does not know are somebody's who is newer, and do
- * no harm; a lease longer than any may be would keep everybody out, and is none.
+ * The record that a value is which has that revision; undefined where it is none. Fields that it does not know are somebody's
+ * who is newer, and do no harm; a lease longer than any may be would keep everybody out, and is none. Nor is a token that no
+ * takeover up to that revision can have given: the next ones would have to be higher still.
  */
-export function readLeaseRecord(value: unknown): LeaseRecord | undefined {
+export function readLeaseRecord(value: unknown, revision: number): LeaseRecord | undefined {
   if (!isRecord(value)) return undefined;
   const { holder, writer, write, lease_ms, token_base = 0, fencing_token, released } = value;
   const known = typeof holder === "string" && typeof writer === "string" && isCount(write) &&
-    isLeaseMs(lease_ms) && isCount(token_base) && typeof released === "boolean" &&
-    (fencing_token == null || isCount(fencing_token));
+    isLeaseMs(lease_ms) && isCount(token_base) && token_base <= MOST_BASE &&
+    typeof released === "boolean" &&
+    (fencing_token == null ||
+      (isCount(fencing_token) && fencing_token <= token_base + revision));
   if (!known) return undefined;
   const token = fencing_token ?? undefined;
   return { holder, writer, write, leaseMs: lease_ms, base: token_base, token, released };

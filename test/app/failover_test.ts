@@ -347,6 +347,24 @@ bothStreams("the bucket of leaders can be made ahead of time", async (buses) => 
   deepStrictEqual(await steps(false), [["keep", "KV_service_leaders"]]);
 });
 
+bothStreams(
+  "a record with a token from the future is waited for, and moves no tokens there",
+  async (buses) => {
+    const kv = await buses.client.kv("service_leaders", { history: 1, ttlMs: 0 });
+    const record = { holder: "x", writer: "w", write: 1, lease_ms: 300, token_base: 0 };
+    await kv.put("shop.default", { ...record, fencing_token: 2 ** 52 - 1, released: true });
+    let changes = 0;
+    const a = await buses.serve("shop", [who], {
+      singleActive,
+      hooks: { onLeadership: () => void changes++ },
+    });
+    await until(() => a.isLeader());
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const token = (await a.health()).leadership?.fencingToken ?? Infinity;
+    ok(a.isLeader() && changes === 1 && token < 1_000, `${changes} changes, token ${token}`);
+  },
+);
+
 bothStreams("metrics tell who leads", async (buses) => {
   const [a, b] = await pair(buses);
   const value = (bus: Buses["client"], name: string) =>

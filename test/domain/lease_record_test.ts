@@ -1,6 +1,6 @@
 // Lease records: what is read of what somebody has written.
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import {
   type LeaseRecord,
@@ -21,7 +21,10 @@ const RECORD: LeaseRecord = {
 
 test("a record is read as it was written, over JSON", () => {
   for (const record of [RECORD, { ...RECORD, token: undefined, released: true, base: 5 }]) {
-    deepStrictEqual(readLeaseRecord(JSON.parse(JSON.stringify(leaseRecordValue(record)))), record);
+    deepStrictEqual(
+      readLeaseRecord(JSON.parse(JSON.stringify(leaseRecordValue(record))), 9),
+      record,
+    );
   }
 });
 
@@ -32,7 +35,10 @@ test("the token is that of the takeover: its revision, from where revisions bega
 });
 
 test("fields of a newer version do no harm", () => {
-  deepStrictEqual(readLeaseRecord({ ...leaseRecordValue(RECORD), version: 9, zone: "b" }), RECORD);
+  deepStrictEqual(
+    readLeaseRecord({ ...leaseRecordValue(RECORD), version: 9, zone: "b" }, 9),
+    RECORD,
+  );
 });
 
 test("what is none, or would keep everybody out for ever, is not read", () => {
@@ -51,8 +57,22 @@ test("what is none, or would keep everybody out for ever, is not read", () => {
     { ...value, lease_ms: 0 },
     { ...value, lease_ms: "600" },
     { ...value, token_base: 2 ** 60 },
+    { ...value, token_base: 2 ** 50 + 1 },
     { ...value, fencing_token: Infinity },
+    // Higher than any takeover until then can have given.
+    { ...value, fencing_token: 10 },
+    { ...value, fencing_token: 2 ** 52 - 1 },
+    { ...value, token_base: 50, fencing_token: 60 },
     { ...value, released: "no" },
   ];
-  for (const item of none) strictEqual(readLeaseRecord(item), undefined, JSON.stringify(item));
+  for (const item of none) strictEqual(readLeaseRecord(item, 9), undefined, JSON.stringify(item));
+});
+
+test("what follows upon the highest record that is read can be read as well", () => {
+  const highest = { ...RECORD, base: 2 ** 50, token: undefined };
+  const revision = 2 ** 40;
+  const read = readLeaseRecord(leaseRecordValue(highest), revision);
+  deepStrictEqual(read, highest);
+  const token = tokenOf(highest, revision);
+  ok(readLeaseRecord(leaseRecordValue({ ...highest, token }), revision + 1) !== undefined);
 });
