@@ -19,7 +19,8 @@ bothStreams(
     const gate = Promise.withResolvers<void>();
     const runs = new Map<string, number>();
     const service = await buses.serve("svc", [
-      command("work", { concurrency: 4, ackWaitMs: 1_000 }, async ({ id }) => {
+      // Long enough for a busy machine: the new consumer delivers at once what runs.
+      command("work", { concurrency: 4, ackWaitMs: 5_000 }, async ({ id }) => {
         runs.set(id, (runs.get(id) ?? 0) + 1);
         await gate.promise;
         return id;
