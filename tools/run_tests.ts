@@ -34,10 +34,11 @@ const OF_CONNECTIONS =
   /^test\/nats\/(auth|connect|own_connection|per_request|reconnect|remembered|rolling|second|tls|troubles|websocket)/;
 const ON_OLDEST = /^test\/(nats|contract)\/|^test\/app\/(command|event|kv)/;
 /**
- * Programs and clusters that are killed for minutes, of which `--few-kills` leaves out what is the same on every runtime: what
+ * Programs and clusters that are killed for minutes, and what is much for any runtime, of which `--few-kills` leaves out what is the same on every runtime: what
  * a connection does as its server goes is in other files.
  */
-const KILLS = /(cluster|frozen|kill|failover_server|restart|start)_test\.ts$|^test\/proof\//;
+const KILLS =
+  /(cluster|frozen|kill|failover_server|many_watches|restart|start)_test\.ts$|^test\/proof\//;
 const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */
