@@ -27,6 +27,8 @@ const BUN_TIMEOUT_MS = 120_000;
 const AT_ONCE = 3;
 /** How long a process may take for its part of the tests, in milliseconds. */
 const LIMIT_MS = 1_800_000;
+/** And on Deno, where more of them wait for what they have killed. */
+const DENO_AT_ONCE = 4;
 /** Into how many parts the files are divided on Deno, so that none has to wait long for the last. */
 const PARTS = 6 * AT_ONCE;
 /** Connections are made alike to every server; all else is run on the oldest one too. */
@@ -34,8 +36,8 @@ const OF_CONNECTIONS =
   /^test\/nats\/(auth|connect|own_connection|per_request|reconnect|remembered|rolling|second|tls|troubles|websocket)/;
 const ON_OLDEST = /^test\/(nats|contract)\/|^test\/app\/(command|event|kv)/;
 /**
- * Programs and clusters that are killed for minutes, and what is much for any runtime, of which `--few-kills` leaves out what is the same on every runtime: what
- * a connection does as its server goes is in other files.
+ * Programs and clusters that are killed for minutes, and what is much for any runtime: `--few-kills` leaves them out. What a
+ * connection does as its server goes is in other files.
  */
 const KILLS =
   /(cluster|frozen|kill|failover_server|many_watches|restart|start)_test\.ts$|^test\/proof\//;
@@ -118,7 +120,7 @@ async function onDeno(files: readonly string[], env: Readonly<Record<string, str
       return writeFile(join(folder, `part_${part + 1}_test.ts`), lines.join(""));
     }));
     const args = ["test", "-A", "--no-check", "--parallel", "--config", "deno.json", folder];
-    return await run(bin, args, { DENO_JOBS: `${AT_ONCE}`, ...env });
+    return await run(bin, args, { DENO_JOBS: `${DENO_AT_ONCE}`, ...env });
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -170,7 +172,12 @@ if (import.meta.main) {
   const isFew = process.argv.includes(few);
   const all = (await testFiles()).filter((file) => !isFew || !KILLS.test(file));
   if (name === "oldest") {
-    const env = { NATS_SERVER_SUITE: "bookworm", TEST_BACKEND: "NATS" };
+    // It runs beside the others.
+    const env = {
+      NATS_SERVER_SUITE: "bookworm",
+      TEST_BACKEND: "NATS",
+      DENO_JOBS: `${AT_ONCE}`,
+    };
     const stored = all.filter((file) => ON_OLDEST.test(file) && !OF_CONNECTIONS.test(file));
     process.exitCode = await onDeno(chosen.length > 0 ? chosen : stored, env);
   } else if (name === "deno" && chosen.length === 0) {
