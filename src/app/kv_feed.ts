@@ -92,9 +92,9 @@ export class KvFeed {
     return this.#isFresh;
   }
 
-  /** Why it does not hear of changes; undefined while it does, or nothing speaks against it. */
+  /** Why it was lost, until it has caught up again; undefined while nothing speaks against it. */
   get trouble(): AegisError | undefined {
-    return this.#phase === "waiting" ? this.#error : undefined;
+    return this.#error;
   }
 
   /** How many watches it tells. */

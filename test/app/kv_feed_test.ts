@@ -161,6 +161,20 @@ test("after a loss a watch goes on where it was, and is told what has gone witho
   deepStrictEqual(stage.feeds.health()[0]?.live, true);
 });
 
+test("a feed that was lost is not live while it begins again and catches up", async () => {
+  const { stage, first } = await begun();
+  const health = () => stage.feeds.health().map(({ live, error }) => [live, error])[0];
+  first.lose(new UnavailableError("the bus went away"));
+  const third = stage.put("a");
+  await stage.pass(2_000);
+  const again = stage.followed[1]!;
+  deepStrictEqual(health(), [false, "the bus went away"], "it begins");
+  again.tell(third);
+  deepStrictEqual(health(), [false, "the bus went away"], "it catches up");
+  again.caughtUp();
+  deepStrictEqual(health(), [true, undefined]);
+});
+
 test("a loss before all has come is made good without telling anything twice", async () => {
   const stage = await new FeedStage().open();
   for (const key of ["a", "b", "c"]) stage.put(key);
