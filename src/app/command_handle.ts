@@ -171,15 +171,18 @@ async function cancel(
   }
   const { id, token } = tracked;
   const { clock, transport } = runtime;
+  const isTold = () => tracked.ending !== undefined && "result" in tracked.ending;
   for (;;) {
+    const told = isTold();
     const { record, revision, codec = runtime.codec } = await records.read(token);
     if (record === undefined) throw notFound(id);
     // A service of the original's tells its result and writes no record: that one is done as well.
-    const told = tracked.ending !== undefined && "result" in tracked.ending;
     if (isFinal(record.state) || told) {
       tracker.known(tracked, record);
       return record;
     }
+    // It has ended while its record was read, which may be that of before.
+    if (isTold()) continue;
     const now = clock.now();
     const cancelled: CommandRecord = {
       ...record,

@@ -158,7 +158,7 @@ export class BucketKv<T> implements Kv<T> {
     const bucket = this.#bucket;
     const keys = await readKeys(bucket, "", limits);
     const what = `look at the bucket ${bucket.name}`;
-    const state = await bucket.run(what, limits, () => bucket.found());
+    const state = await bucket.read(what, limits, () => bucket.found());
     const { config, messages: values, bytes } = state;
     return {
       bucket: bucket.name,

@@ -8,7 +8,7 @@ import { Lately } from "./kv_lately.ts";
 import type { KvLimits, KvParts } from "./kv_parts.ts";
 import { ensureBucket, type WantedBucket } from "./kv_plan.ts";
 import { unless } from "./pause.ts";
-import { store } from "./storing.ts";
+import { store, type Storing } from "./storing.ts";
 
 /** How long what nobody waits for may take, in milliseconds. */
 const BACKGROUND_MS = 2_000;
@@ -147,22 +147,32 @@ export class KvBucket {
     if (sequence > this.#heard) this.#heard = sequence;
   }
 
-  /** Does something that is safe to do again, over outages, and makes the bucket again where it is gone. */
+  /** Writes what is safe to write again, over outages, and makes the bucket again where it is gone. */
   run<T>(
     what: string,
     { expiresAt, signal }: KvLimits,
     attempt: (withinMs: number) => Promise<T>,
     renewed: () => void = () => {},
   ): Promise<T> {
+    const renew = () => this.renew().then(renewed);
+    return this.#store({ what, expiresAt, signal, attempt, renew });
+  }
+
+  /** Reads, over outages, and makes the bucket again where it is gone. */
+  read<T>(
+    what: string,
+    { expiresAt, signal }: KvLimits,
+    attempt: (withinMs: number) => Promise<T>,
+  ): Promise<T> {
+    const renew = () => this.renew();
+    return this.#store({ what, expiresAt, signal, attempt, renew, reads: true });
+  }
+
+  #store<T>(storing: Storing<T>): Promise<T> {
     const { runtime, parking } = this.parts;
+    const { signal } = storing;
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const work = store(runtime, parking, {
-      what,
-      expiresAt,
-      signal,
-      attempt,
-      renew: () => this.renew().then(renewed),
-    });
+    const work = store(runtime, parking, storing);
     return signal === undefined ? work : unless(signal, work);
   }
 

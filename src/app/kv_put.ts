@@ -134,7 +134,7 @@ async function look(
   given: KvPut,
 ): Promise<Looked> {
   const subject = bucket.subject(given.key);
-  const last = await bucket.run(
+  const last = await bucket.read(
     whatOf(bucket, given),
     given,
     (withinMs) => bucket.last(subject, withinMs, true),

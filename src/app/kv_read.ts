@@ -21,7 +21,7 @@ export async function readKey(
   limits: KvLimits,
 ): Promise<KvStored | undefined> {
   const subject = bucket.subject(key);
-  const message = await bucket.run(
+  const message = await bucket.read(
     `get ${show(key)} of the bucket ${bucket.name}`,
     limits,
     (withinMs) => bucket.last(subject, withinMs),
@@ -140,7 +140,7 @@ function listAll(
 ): Promise<void> {
   const { clock } = bucket.parts.runtime;
   // As long as it goes on there is no use in beginning anew.
-  return bucket.run(
+  return bucket.read(
     what,
     limits,
     () => list(bucket, listing(), Math.max(1, limits.expiresAt - clock.monotonic())),

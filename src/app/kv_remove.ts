@@ -23,7 +23,7 @@ export async function remove(bucket: KvBucket, removal: KvRemoval): Promise<numb
   const limits = { expiresAt, signal };
   const what = `${kind} ${show(key)} in the bucket ${bucket.name}`;
   for (;;) {
-    const last = await bucket.run(what, limits, (withinMs) => bucket.last(subject, withinMs));
+    const last = await bucket.read(what, limits, (withinMs) => bucket.last(subject, withinMs));
     if (last === undefined) return 0;
     const meaning = bucket.meaning(last);
     const isThere = meaning.kind === "put" && !await bucket.isOver(meaning);

@@ -98,10 +98,15 @@ export async function planStream(
   if (isNewer(known, stamp)) return kept(base, changes);
   const isFixed = changes.some(({ setting }) => FIXED_OF_STREAM.includes(setting));
   if (isYielding(stamp, known) && !isFixed) {
-    if (subjects === is.subjects) return kept(base, changes);
+    // One replica is what nobody has asked for, so that whoever asks for more has them.
+    const replicas = is.replicas === 1 ? asked.replicas ?? 1 : is.replicas;
+    const own = changes.filter(({ setting }) =>
+      setting === "subjects" || setting === "replicas" && replicas !== is.replicas
+    );
+    if (own.length === 0) return kept(base, changes);
     return {
-      step: { ...base, action: "update", changes: changes.slice(-1), by: known?.by },
-      apply: () => admin.updateStream({ ...is, subjects }),
+      step: { ...base, action: "update", changes: own, by: known?.by },
+      apply: () => admin.updateStream({ ...is, subjects, replicas }),
     };
   }
   if (changes.length === 0) {

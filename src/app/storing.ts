@@ -14,6 +14,8 @@ export interface Storing<T> {
   readonly expiresAt: number;
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
+  /** Whether it reads alone, so that nothing can be stored by it. */
+  readonly reads?: boolean;
   /** Tries once; it must be safe to do again what was not heard of. */
   attempt(withinMs: number): Promise<T>;
   /** Makes the stream again, once, when it is not there. */
@@ -32,8 +34,9 @@ const AGAIN: ResolvedRetryPolicy = resolveRetry({
 /**
  * Stores it; resolves when a stream has it.
  *
- * @throws {UnavailableError} when the time is over and it is certain that it is not stored (`details.sent` is false).
- * @throws {TimeoutError} when the time is over and it may be stored (true).
+ * @throws {UnavailableError} when the time is over and it is certain that it is not stored (`details.sent` is false), or
+ * the bus is away when something is to be read.
+ * @throws {TimeoutError} when the time is over and it may be stored (true), or what is to be read was not heard of.
  * @throws {ClosedError} when the bus is closed, the signal's reason, and whatever an attempt throws that nobody can
  * outlast.
  */
@@ -86,18 +89,22 @@ function away(): UnavailableError {
   return new UnavailableError("the bus is away", { details: { sent: false } });
 }
 
-function closed({ what }: Storing<unknown>, sent: boolean, cause: unknown): ClosedError {
-  return new ClosedError(`Cannot ${what}: the bus is closed`, { cause, details: { sent } });
+function closed(
+  { what, reads = false }: Storing<unknown>,
+  sent: boolean,
+  cause: unknown,
+): ClosedError {
+  const details = { sent: sent && !reads };
+  return new ClosedError(`Cannot ${what}: the bus is closed`, { cause, details });
 }
 
 function late(
-  { what }: Storing<unknown>,
+  { what, reads = false }: Storing<unknown>,
   sent: boolean,
   cause: AegisError | undefined,
 ): AegisError {
-  const options = { cause, details: { sent } };
-  const why = cause?.message ?? "the time was over";
-  return sent
-    ? new TimeoutError(`Cannot ${what} in time: ${why}; it may be stored`, options)
-    : new UnavailableError(`Cannot ${what} in time: ${why}`, options);
+  const options = { cause, details: { sent: sent && !reads } };
+  const message = `Cannot ${what} in time: ${cause?.message ?? "the time was over"}`;
+  if (reads ? cause?.code !== "TIMEOUT" : !sent) return new UnavailableError(message, options);
+  return new TimeoutError(reads ? message : `${message}; it may be stored`, options);
 }

@@ -186,7 +186,7 @@ bothStreams("1,000 run at once in one process", async (buses) => {
   const gate = Promise.withResolvers<void>();
   let running = 0;
   await buses.serve("svc", [
-    command("work", { concurrency: 1_000, ackWaitMs: 1_000 }, async ({ payload }, ctx) => {
+    command("work", { concurrency: 1_000, ackWaitMs: 3_000 }, async ({ payload }, ctx) => {
       running++;
       await gate.promise;
       ctx.signal.throwIfAborted();
@@ -199,7 +199,7 @@ bothStreams("1,000 run at once in one process", async (buses) => {
   );
   await until(() => running === 1_000);
   // Longer than the ack wait: each of them is kept.
-  await new Promise((resolve) => setTimeout(resolve, 1_300));
+  await new Promise((resolve) => setTimeout(resolve, 3_500));
   gate.resolve();
   const results = await Promise.all(jobs.map((job) => job.result()));
   deepStrictEqual(results, Array.from({ length: 1_000 }, (_, n) => ({ n })));

@@ -94,8 +94,11 @@ test("while the server is away a write says so when its time is over", () =>
   staged(async ({ server, bus, kv }) => {
     await kv.put("a", 1);
     await server.kill();
-    for (const work of [kv.put("a", 2, { timeoutMs: 300 }), kv.get("a", { timeoutMs: 300 })]) {
-      const error = await errorOf(work);
+    const errors = [kv.put("a", 2, { timeoutMs: 300 }), kv.get("a", { timeoutMs: 300 })].map(
+      errorOf,
+    );
+    ok(!`${await errors[1]}`.includes("may be"), `a reading stores nothing: ${await errors[1]}`);
+    for (const error of await Promise.all(errors)) {
       ok(
         AegisError.is(error, "SERVICE_UNAVAILABLE") || AegisError.is(error, "TIMEOUT"),
         `${error}`,

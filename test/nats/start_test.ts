@@ -12,6 +12,8 @@ import { startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 
 const logger = createLogger({ level: "silent" });
 const SERVICES = 1_000;
+/** A thousand at once may take their time; that nobody serves a method is said at once, and not tried again. */
+const CALL = { retry: false, timeoutMs: 60_000 } as const;
 
 /** Starts services `at` a server, each called `from` another as soon as its start() has resolved; gives what failed. */
 async function startAndCall(
@@ -31,7 +33,7 @@ async function startAndCall(
     const service = createService(name, { bus, handlers: [rpc("index", () => index)] });
     await service.start();
     try {
-      strictEqual(await client.call(name, "index", {}, { retry: false }), index);
+      strictEqual(await client.call(name, "index", {}, CALL), index);
     } catch (error) {
       failures.push(`${error}`);
     }

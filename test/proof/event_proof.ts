@@ -70,7 +70,9 @@ export async function proveEvents(options: ProofOptions): Promise<ProofReport> {
   const workers = new Instances({
     runtime,
     program: "event_worker.ts",
-    argsOf: (file) => [urls.join(","), file, `${slowEvery}`, `${slowMs}`, `${ackWaitMs}`],
+    argsOf: (
+      file,
+    ) => [urls.join(","), file, `${slowEvery}`, `${slowMs}`, `${ackWaitMs}`, `${replicas}`],
     folder,
     endEveryMs,
     signal,

@@ -1,5 +1,6 @@
 // Questions to the API of JetStream over the requests of one connection: what is asked often, and has to be fast.
 
+import { UnavailableError } from "../../domain/error.ts";
 import type { Expiring } from "../../domain/timer_wheel.ts";
 import { translateNatsError } from "./error.ts";
 import type { NatsMessage } from "./message.ts";
@@ -82,7 +83,7 @@ class Question<T> implements Waiter {
       case "timeout":
         return this.#reject(late(this.#what));
       case "broken":
-        return this.#reject(away(this.#what, true));
+        return this.#reject(cutOff(this.#what));
       case "closed":
         return this.#reject(closed(this.#what));
       case "refused":
@@ -90,4 +91,11 @@ class Question<T> implements Waiter {
         return this.#reject(translateNatsError(error?.cause ?? error, this.#what));
     }
   }
+}
+
+/** The error for an answer that an outage has cut off. What is asked here only reads. */
+function cutOff(what: string): UnavailableError {
+  return new UnavailableError(`Cannot ${what}: the bus went away before the server answered`, {
+    details: { sent: true },
+  });
 }
