@@ -99,12 +99,12 @@ export class LastingView {
     this.#begin();
   }
 
-  /** Waits until it knows the last message of each subject as the stream has it. */
-  async complete(streams: Streams, count: number, ms = 30_000): Promise<void> {
+  /** Waits until it knows the last message of so many subjects, or of all that the stream has, and no later one is there. */
+  async complete(streams: Streams, count?: number, ms = 30_000): Promise<void> {
     await until(`it knows all, it was lost ${this.lost} times`, async () => {
-      if (this.last.size < count) return false;
       const state = await streams.admin.stream("S").catch(() => undefined);
-      return state !== undefined && Math.max(...this.last.values()) === state.lastSequence;
+      return state !== undefined && this.last.size >= (count ?? state.messages) &&
+        Math.max(...this.last.values()) === state.lastSequence;
     }, ms);
   }
 

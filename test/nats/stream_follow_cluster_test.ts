@@ -73,7 +73,7 @@ async function keeper(opened: Opened): Promise<string | undefined> {
 
 /** Waits until those who follow know what the stream holds, and whether they agree. */
 async function settled(streams: Streams, views: readonly LastingView[]): Promise<void> {
-  for (const view of views) await view.complete(streams, KEYS, 60_000);
+  for (const view of views) await view.complete(streams, undefined, 60_000);
   await until("all is known", async () => {
     const there = follow(streams);
     const ended = await outcome(there.ready);
