@@ -35,8 +35,11 @@ export interface ElectionParts {
   readonly onYield: (end: LeaseEnd) => void;
 }
 
-/** By how much the time of day may run ahead of the monotonic clock before it is taken for a sleep of the machine, in milliseconds. */
-const SLEEP_MS = 250;
+/**
+ * By how much the time of day may run ahead of the monotonic clock before it is taken for a sleep of the machine, in
+ * milliseconds: it is read in whole ones, a moment after the other.
+ */
+const SLIP_MS = 5;
 /** How long the first answer of the store is waited for, in milliseconds. */
 const SETTLE_MS = 5_000;
 
@@ -51,7 +54,7 @@ export class Election implements Leading {
   #state: LeaseState;
   #isStepping = false;
   #started = false;
-  /** By how much the time of day was ahead of the monotonic clock when that was looked at last. */
+  /** The least by which the time of day was ahead of the monotonic clock since the machine slept last. */
   #ahead: number;
   #dueAt: number | undefined;
   #timer: Timer | undefined;
@@ -71,7 +74,8 @@ export class Election implements Leading {
     if (this.#state.right === undefined) return undefined;
     // A loop that is too busy for its timers renews the lease as it asks.
     const { clock } = this.#parts.runtime;
-    if (this.#slept()) this.#on({ kind: "slept" });
+    const ms = this.#slept();
+    if (ms > 0) this.#on({ kind: "slept", ms });
     else if (this.#dueAt !== undefined && clock.monotonic() >= this.#dueAt) {
       this.#on({ kind: "timer" });
     }
@@ -140,7 +144,8 @@ export class Election implements Leading {
     if (this.#isStepping) return;
     this.#isStepping = true;
     for (let next = this.#observed.shift(); next !== undefined; next = this.#observed.shift()) {
-      if (this.#slept()) this.#step({ kind: "slept" });
+      const ms = this.#slept();
+      if (ms > 0) this.#step({ kind: "slept", ms });
       this.#step(next);
     }
     this.#isStepping = false;
@@ -213,18 +218,22 @@ export class Election implements Leading {
     this.#trouble = error instanceof Error ? error : new Error(String(error));
   }
 
-  /** Whether the machine has slept since it was asked last: monotonic clocks stand still then, and leases do not. */
-  #slept(): boolean {
+  /**
+   * For how long the machine has slept since it was asked last: monotonic clocks stand still then, and leases do not. The
+   * time of day that is set forward is taken for a sleep too.
+   */
+  #slept(): number {
     const { clock } = this.#parts.runtime;
+    const most = this.#ahead + SLIP_MS;
     let ahead = Infinity;
     // A process that is held up between the two looks sees a jump that was none.
-    for (let look = 0; look < 3 && ahead > this.#ahead + SLEEP_MS; look++) {
+    for (let look = 0; look < 3 && ahead > most; look++) {
       const before = clock.monotonic();
       ahead = Math.min(ahead, clock.now() - before);
     }
-    const slept = ahead > this.#ahead + SLEEP_MS;
-    this.#ahead = ahead;
-    return slept;
+    const ms = ahead > most ? ahead - this.#ahead : 0;
+    this.#ahead = ms > 0 ? ahead : Math.min(ahead, this.#ahead);
+    return ms;
   }
 
   #arm(): void {

@@ -83,8 +83,8 @@ function observe(
       else draft.stale = true;
       break;
     case "slept":
-      draft.attempts = [];
-      if (draft.right !== undefined) yieldNow(draft, actions, "taken");
+      age(draft, observation.ms);
+      if (draft.right !== undefined && !leadsAt(draft, now)) yieldNow(draft, actions, "taken");
       break;
     case "stop":
       if (draft.stage === "standing") draft.stage = "stopping";
@@ -93,6 +93,16 @@ function observe(
     case "timer":
       break;
   }
+}
+
+/** What gives a right is older than the clock shows. Who waits has waited no longer for that. */
+function age(draft: Draft, ms: number): void {
+  const older = (attempt: LeaseAttempt) => ({ ...attempt, sentAt: attempt.sentAt - ms });
+  const { pending, right } = draft;
+  draft.attempts = draft.attempts.map(older);
+  draft.pending = pending && older(pending);
+  draft.right = right && { ...right, until: right.until - ms };
+  draft.renewAt -= ms;
 }
 
 /** A write was answered, or will not be: the attempt, unless it is known already what it came to. */
@@ -180,8 +190,8 @@ function yieldNow(draft: Draft, actions: LeaseAction[], end: LeaseEnd): void {
  * heartbeat, be it that one was not answered in time. A heartbeat is heard of when the process goes on, so that of two
  * standstills in a row that cost the lease one is half as long as the right, which is no less than this.
  */
-function stoodStill({ linked, steppedAt, policy }: LeaseState, now: number): boolean {
-  return linked && now - steppedAt > policy.heartbeatIntervalMs + policy.retryIntervalMs / 2;
+function stoodStill({ linked, steppedAt, requestMs, policy }: LeaseState, now: number): boolean {
+  return linked && now - steppedAt > requestMs + policy.retryIntervalMs / 2;
 }
 
 /** What to do next; when to look again. */
@@ -235,7 +245,7 @@ function takeoverAt({ refused }: Draft, seen: LeaseSighting): number {
 
 function read(draft: Draft, actions: LeaseAction[]): number {
   draft.reading = true;
-  actions.push({ kind: "read", withinMs: draft.policy.heartbeatIntervalMs });
+  actions.push({ kind: "read", withinMs: draft.requestMs });
   return Infinity;
 }
 
@@ -246,8 +256,8 @@ function write(
   now: number,
   actions: LeaseAction[],
 ): number {
-  const { holder, writer, policy, highest } = draft;
-  const { electionTimeoutMs: leaseMs, heartbeatIntervalMs: withinMs } = policy;
+  const { holder, writer, policy, highest, requestMs: withinMs } = draft;
+  const { electionTimeoutMs: leaseMs, heartbeatIntervalMs } = policy;
   // Where revisions have begun anew, tokens go on from the highest.
   const base = draft.base + seen.revision >= highest ? draft.base : Math.min(highest, MOST_BASE);
   const number = ++draft.writes;
@@ -258,7 +268,7 @@ function write(
   const known = draft.attempts.filter(({ sentAt }) => now < sentAt + draft.rightMs);
   draft.attempts = [...known, attempt];
   draft.pending = attempt;
-  draft.renewAt = now + withinMs;
+  draft.renewAt = now + heartbeatIntervalMs;
   actions.push({ kind: "write", write: number, revision, record, withinMs });
   return Infinity;
 }

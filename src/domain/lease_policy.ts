@@ -9,9 +9,9 @@ export interface FailoverPolicy {
    * by itself a tenth before that, on its own clock, and others follow a tenth after it, on theirs.
    */
   readonly electionTimeoutMs: number;
-  /** How often the leader renews its lease, in milliseconds. */
+  /** How often the leader renews its lease, in milliseconds, at least 10. */
   readonly heartbeatIntervalMs: number;
-  /** How soon what failed is tried again, in milliseconds. */
+  /** How soon what failed is tried again, in milliseconds, at least 10. */
   readonly retryIntervalMs: number;
 }
 
@@ -28,6 +28,8 @@ export const FAILOVER_KEYS: readonly (keyof FailoverPolicy)[] = [
   "retryIntervalMs",
 ];
 const [LEAST_MS, MOST_MS] = [100, 600_000];
+/** More often than this nobody should write to the store, or ask it. */
+const LEAST_INTERVAL_MS = 10;
 
 /**
  * Times for the option `singleActive`: how soon another instance takes over from a leader that died, against how long a
@@ -92,9 +94,9 @@ export function resolveFailover(given: Partial<FailoverPolicy>, where: string): 
         `Cannot use ${value} ${of}: it must be a number of milliseconds from ${LEAST_MS} to ${MOST_MS}`,
       );
     }
-    if (!(value > 0 && value < Infinity)) {
+    if (!(value >= LEAST_INTERVAL_MS && value < Infinity)) {
       throw new RangeError(
-        `Cannot use ${value} ${of}: it must be a finite number of milliseconds over 0`,
+        `Cannot use ${value} ${of}: it must be a finite number of milliseconds from ${LEAST_INTERVAL_MS} on`,
       );
     }
   }

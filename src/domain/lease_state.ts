@@ -27,8 +27,8 @@ export type LeaseObservation =
   | { readonly kind: "link"; readonly up: boolean }
   /** Time has passed. */
   | { readonly kind: "timer" }
-  /** More of it has passed than the clock shows, for the machine slept: no right from before that is left. */
-  | { readonly kind: "slept" }
+  /** More of it has passed than the clock shows, for the machine slept: rights from before that are so much shorter. */
+  | { readonly kind: "slept"; readonly ms: number }
   /** The leader is to let go, and to stand for election no more. */
   | { readonly kind: "stop" };
 
@@ -82,6 +82,8 @@ export interface LeaseState {
   readonly policy: FailoverPolicy;
   /** For how long a write gives the right to lead, from before it was sent. */
   readonly rightMs: number;
+  /** How long a write or a read may take. */
+  readonly requestMs: number;
   /** By what the lease of somebody else is multiplied, to wait for it. */
   readonly waitFactor: number;
   /** `leaving` is from the last thing that is done until it is answered. */
@@ -121,6 +123,9 @@ export interface LeaseStep {
   readonly dueAt: number | undefined;
 }
 
+/** What a request may take of the lease: after one renewal that is lost there is time for the next. */
+const REQUEST_SHARE = 0.2;
+
 /** A candidate that knows nothing yet. `writer` is to be new in each life of the instance. */
 export function newLease(holder: string, writer: string, policy: FailoverPolicy): LeaseState {
   return {
@@ -128,6 +133,8 @@ export function newLease(holder: string, writer: string, policy: FailoverPolicy)
     writer,
     policy,
     rightMs: policy.electionTimeoutMs * (1 - CLOCK_SHARE),
+    // Heartbeats may come faster than the store answers.
+    requestMs: Math.max(policy.heartbeatIntervalMs, policy.electionTimeoutMs * REQUEST_SHARE),
     waitFactor: 1 + CLOCK_SHARE,
     stage: "standing",
     steppedAt: Infinity,

@@ -3,6 +3,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { UnavailableError } from "../../src/domain/error.ts";
+import { resolveFailover } from "../../src/domain/lease_policy.ts";
 import { candidate, quiet, Shelf, StandingClock, type Stood } from "./election_tools.ts";
 
 const tokens = (...stood: Stood[]) => stood.map(({ election }) => election.token);
@@ -70,12 +71,51 @@ test("a machine that slept does not lead when it wakes up, though its clock show
   deepStrictEqual(changes, [1, undefined]);
 });
 
-test("that the time of day is set back ends nothing", async () => {
-  const { election, clock } = candidate(new Shelf(), "a");
-  await election.start();
-  clock.sleep(-3_600_000);
-  await clock.pass(5_000);
-  strictEqual(election.token, 1);
+for (const electionTimeoutMs of [100, 600]) {
+  for (const ms of [6, 30, 100, 240]) {
+    test(`of machines that sleep for ${ms} ms at a time none leads beside another, with a lease of ${electionTimeoutMs} ms`, async () => {
+      const shelf = new Shelf();
+      const policy = resolveFailover({ electionTimeoutMs }, "of the test");
+      const [a, b] = [candidate(shelf, "a", { policy }), candidate(shelf, "b", { policy })];
+      await a.election.start();
+      await b.election.start();
+      a.line.state = "cut";
+      for (let at = 0; at < 2 * electionTimeoutMs; at += ms + 5) {
+        a.clock.sleep(ms);
+        for (let step = 0; step < ms; step++) await b.clock.pass(1);
+        await Promise.all([a.clock.pass(5), b.clock.pass(5)]);
+        ok(a.election.token === undefined || b.election.token === undefined, `after ${at} ms`);
+      }
+      deepStrictEqual(tokens(a, b), [undefined, 2]);
+    });
+  }
+}
+
+test("that the time of day is set back ends nothing, and neither does that it goes faster or slower", async () => {
+  for (const share of [0.002, -0.002]) {
+    const { election, clock, changes } = candidate(new Shelf(), "a");
+    await election.start();
+    clock.sleep(-3_600_000);
+    for (let i = 0; i < 1_000; i++) {
+      await clock.pass(50);
+      clock.sleep(50 * share);
+    }
+    deepStrictEqual([election.token, changes], [1, [1]]);
+  }
+});
+
+test("a sleep is noticed though the time of day was set back before it, or went slower", async () => {
+  for (const steps of [1, 1_000]) {
+    const { election, clock } = candidate(new Shelf(), "a");
+    await election.start();
+    for (let i = 0; i < steps; i++) {
+      clock.sleep(-600 / steps);
+      await clock.pass(5);
+    }
+    strictEqual(election.token, 1);
+    clock.sleep(900);
+    strictEqual(election.token, undefined);
+  }
 });
 
 test("a loop that is too busy for timers keeps the lease as it asks", async () => {
@@ -252,4 +292,22 @@ test("stop() of one that is cut off takes no longer than its requests may", asyn
   strictEqual(over, false);
   await clock.pass(5);
   await stopped;
+});
+
+test("heartbeats may come faster than the bucket answers", async () => {
+  const shelf = new Shelf();
+  const policy = resolveFailover(
+    { electionTimeoutMs: 1_000, heartbeatIntervalMs: 10 },
+    "of the test",
+  );
+  const { election, clock, line, changes } = candidate(shelf, "a", { policy });
+  line.watches = false; // it would tell of each write before that is answered
+  line.delayMs = 150;
+  const started = election.start();
+  await clock.pass(1_000);
+  await started;
+  await clock.pass(10_000);
+  strictEqual(election.token, 1);
+  deepStrictEqual(changes, [1]);
+  ok(shelf.puts > 60 && shelf.puts < 75, `${shelf.puts} renewals, as fast as they are answered`);
 });

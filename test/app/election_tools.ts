@@ -108,6 +108,8 @@ export class Shelf {
 export class Line {
   /** What is done with requests: they pass; they pass, and their answers do not; or they do not. */
   state: "open" | "deaf" | "cut" = "open";
+  /** After how long requests are served, in milliseconds. */
+  delayMs = 0;
   /** Whether changes are told. */
   watches = true;
   /** Whether a watch may be made. */
@@ -151,7 +153,7 @@ export class Line {
     );
     if (this.state === "cut") return promise;
     const { state } = this;
-    queueMicrotask(() => {
+    const run = () => {
       try {
         const answer = serve();
         if (state === "deaf") return;
@@ -160,7 +162,9 @@ export class Line {
         if (state !== "deaf") reject(error);
       }
       timer.cancel();
-    });
+    };
+    if (this.delayMs > 0) this.#clock.setTimer(this.delayMs, run);
+    else queueMicrotask(run);
     return promise;
   }
 

@@ -28,6 +28,8 @@ export class Candidate {
   readonly #clock: LocalClock;
   #state: LeaseState | undefined;
   #pausedUntil = 0;
+  /** When its machine fell asleep, in true time. */
+  #asleepSince: number | undefined;
   /** What reached it while it stood still. */
   #held: [life: number, observation: LeaseObservation][] = [];
   #dueAt: number | undefined;
@@ -63,7 +65,7 @@ export class Candidate {
     const { world, counts, longestMs } = this.#simulation;
     const ms = chance.of([0.1, 1, 3]) * longestMs * chance.next();
     const life = this.life;
-    switch (chance.whole(0, 5)) {
+    switch (chance.whole(0, 6)) {
       case 0:
         counts.pauses++;
         this.#pausedUntil = Math.max(this.#pausedUntil, world.now + ms);
@@ -84,6 +86,13 @@ export class Candidate {
       case 4:
         counts.cuts++;
         this.#cutOff(ms, until, chance.is(0.5));
+        break;
+      case 5:
+        // Its clock goes on in the meantime as its rights do, and is set back as it wakes up.
+        counts.sleeps++;
+        this.#asleepSince ??= world.now;
+        this.#pausedUntil = Math.max(this.#pausedUntil, world.now + ms);
+        world.at(this.#pausedUntil, () => this.#goOn());
         break;
       default:
         this.#clock.rate = rateOf(chance);
@@ -194,7 +203,14 @@ export class Candidate {
   }
 
   #goOn(): void {
-    if (this.#simulation.world.now < this.#pausedUntil) return;
+    const { now } = this.#simulation.world;
+    if (now < this.#pausedUntil) return;
+    if (this.#asleepSince !== undefined) {
+      const ms = now - this.#asleepSince;
+      this.#asleepSince = undefined;
+      this.#clock.forget(ms);
+      this.hear(this.life, { kind: "slept", ms });
+    }
     for (const [life, observation] of this.#held.splice(0)) this.hear(life, observation);
   }
 

@@ -34,6 +34,18 @@ export const MUTANTS: Readonly<Record<string, LeaseSimulationOptions>> = {
     },
   },
   "a right that is taken for granted between timers": { trusting: true },
+  "a sleep of the machine that nobody heeds": {
+    step: (state, observation, now) =>
+      stepLease(state, observation.kind === "slept" ? { kind: "timer" } : observation, now),
+  },
+  "a sleep of the machine that a write under way is not older for": {
+    step: (state, observation, now) => {
+      const result = stepLease(state, observation, now);
+      if (observation.kind !== "slept") return result;
+      const { attempts, pending } = state;
+      return { ...result, state: { ...result.state, attempts, pending } };
+    },
+  },
   "one's own lease waited for instead of the holder's": seeing(({ seen, policy, waitFactor }) =>
     seen!.waitMs === 0 ? 0 : policy.electionTimeoutMs * waitFactor
   ),

@@ -21,6 +21,12 @@ test("what is left out is made to fit what is given", () => {
   strictEqual(resolve({ electionTimeoutMs: 1_000, heartbeatIntervalMs: 50 }).retryIntervalMs, 50);
 });
 
+test("heartbeats may come as fast as every ten milliseconds", () => {
+  const fast = resolve({ electionTimeoutMs: 600_000, heartbeatIntervalMs: 10 });
+  deepStrictEqual([fast.heartbeatIntervalMs, fast.retryIntervalMs], [10, 10]);
+  deepStrictEqual(resolve({ electionTimeoutMs: 100 }).retryIntervalMs, 10);
+});
+
 test("times that cannot work together are refused, and the message says which and why", () => {
   throws(
     () => resolve({ electionTimeoutMs: 1_000, heartbeatIntervalMs: 500 }),
@@ -42,8 +48,13 @@ test("a time that is none is refused by its name", () => {
     name: "RangeError",
     message: /Cannot use 50 as "electionTimeoutMs" of test: .* from 100 to 600000$/,
   });
-  for (const value of [0, -1, NaN, Infinity]) {
-    throws(() => resolve({ heartbeatIntervalMs: value }), RangeError);
+  for (const value of [0, -1, 1e-9, 9.9, NaN, Infinity]) {
+    const message = `Cannot use ${value} as "KEY" of test: ` +
+      "it must be a finite number of milliseconds from 10 on";
+    for (const key of ["heartbeatIntervalMs", "retryIntervalMs"]) {
+      const error = { name: "RangeError", message: message.replace("KEY", key) };
+      throws(() => resolve({ [key]: value }), error);
+    }
     throws(() => resolve({ electionTimeoutMs: value }), RangeError);
   }
   throws(() => resolve({ retryIntervalMs: "1" as unknown as number }), TypeError);

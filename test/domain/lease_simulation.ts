@@ -21,6 +21,8 @@ export interface LeaseCounts {
   conflicts: number;
   unanswered: number;
   pauses: number;
+  /** How often a machine slept, with its clock. */
+  sleeps: number;
   crashes: number;
   stops: number;
   cuts: number;
@@ -64,6 +66,7 @@ export class LeaseSimulation {
     conflicts: 0,
     unanswered: 0,
     pauses: 0,
+    sleeps: 0,
     crashes: 0,
     stops: 0,
     cuts: 0,

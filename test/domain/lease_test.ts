@@ -256,12 +256,40 @@ test("a leader that is cut off leads to the end of its right, and renews as soon
   deepStrictEqual(kinds(candidate.on({ kind: "link", up: true }, 1_120)), ["write"]);
 });
 
-test("after a sleep that the clock does not show nothing from before gives a right", () => {
+test("a sleep that the clock does not show takes as much of every right from before", () => {
   const candidate = leader();
   candidate.timer(1_200);
-  deepStrictEqual(kinds(candidate.on({ kind: "slept" }, 1_210)), ["yield"]);
+  deepStrictEqual(kinds(candidate.on({ kind: "slept", ms: 690 }, 1_210)), ["yield"]);
   deepStrictEqual(kinds(candidate.on({ kind: "stored", write: 2, revision: 2 }, 1_211)), ["write"]);
   ok(!leadsAt(candidate.state, 1_211));
+  // A write that was under way is as old.
+  for (const [ms, until] of [[500, 1_400], [900, 1_000]] as const) {
+    const taking = new Candidate();
+    taking.timer(1_000);
+    taking.read(0, "absent", 1_000);
+    deepStrictEqual(taking.on({ kind: "slept", ms }, 1_001), []);
+    taking.on({ kind: "stored", write: 1, revision: 1 }, 1_002);
+    strictEqual(leadsAt(taking.state, until - 1), until > 1_002);
+    ok(!leadsAt(taking.state, until));
+  }
+});
+
+test("a short sleep costs no leadership, and what is left is renewed sooner; several add up", () => {
+  const candidate = leader();
+  deepStrictEqual(kinds(candidate.on({ kind: "slept", ms: 150 }, 1_010)), []);
+  strictEqual(candidate.dueAt, 1_050);
+  deepStrictEqual(kinds(candidate.timer(1_050)), ["write"]);
+  for (let slept = 150, now = 1_100; slept < 900 - 100; slept += 50, now++) {
+    ok(leadsAt(candidate.state, now), `after ${slept} ms of sleep`);
+    candidate.on({ kind: "slept", ms: 50 }, now);
+  }
+  ok(!leadsAt(candidate.state, 1_115));
+});
+
+test("one that waits has waited no longer because its machine slept", () => {
+  const candidate = waiting();
+  deepStrictEqual(kinds(candidate.on({ kind: "slept", ms: 600_000 }, 1_500)), []);
+  strictEqual(candidate.dueAt, 3_200);
 });
 
 const endsOf = (...steps: (readonly LeaseAction[])[]) =>
@@ -301,7 +329,7 @@ test("one that an outage has cost says so, and that it was let go of says one th
   away.on({ kind: "link", up: false }, 1_100);
   deepStrictEqual(endsOf(away.timer(1_900)), ["taken"]);
   deepStrictEqual(endsOf(leader().hear(2, OTHER, 1_100)), ["taken"]);
-  deepStrictEqual(endsOf(leader().on({ kind: "slept" }, 1_100)), ["taken"]);
+  deepStrictEqual(endsOf(leader().on({ kind: "slept", ms: 800 }, 1_100)), ["taken"]);
   deepStrictEqual(endsOf(leader().on({ kind: "stop" }, 1_100)), ["released"]);
 });
 

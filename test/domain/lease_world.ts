@@ -119,6 +119,11 @@ export class LocalClock {
     this.#rate = rate;
   }
 
+  /** It has stood still for so long in true time. */
+  forget(ms: number): void {
+    this.#shown -= ms * this.#rate;
+  }
+
   /** When it will show that time, at this rate: never a moment too early. */
   trueTime(shown: number): number {
     return this.#world.now + Math.max(0, shown - this.now) / this.#rate + 1e-6;

@@ -12,7 +12,7 @@ const FROZEN_MS = 5_000;
 
 test("no call that begins after the takeover goes to a leader that is frozen, of new clients neither", async () => {
   await using server = await startNatsServer();
-  await withGroup({ servers: [server.url] }, async (group) => {
+  await withGroup({ servers: [server.url], leaders: 2 }, async (group) => {
     const candidates = new Map<string, Candidate>();
     for (const who of ["a", "b", "c"]) candidates.set(who, await group.start(who));
     await until("somebody leads", () => group.leader() !== undefined);

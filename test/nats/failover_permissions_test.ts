@@ -51,10 +51,11 @@ test("elections need no more than is said, and callers who may less find the nex
   await until("b leads", () => b.service.isLeader());
   for (const { call } of [caller!, narrow!]) strictEqual(await call("shop", "who"), "b");
   const found = (await server.log()).match(refused) ?? [];
-  // Whoever may use the queue group alone has asked once, and listens to nobody.
+  // Whoever may use the queue group alone has asked once, and again where its call came before b led; it listens to nobody.
   const allowed = /internal\.rpc\.elected\.shop|Publish Violation.*"rpc\.shop\.~"/;
   ok(found.every((line) => allowed.test(line)), found.join("\n"));
-  strictEqual(found.filter((line) => line.includes("shop.~")).length, 1);
+  const asked = found.filter((line) => line.includes("shop.~")).length;
+  ok(asked === 1 || asked === 2, `${asked} times`);
   await b.service.stop();
   for (const bus of [...buses, a.bus, b.bus]) await bus.close();
 });
