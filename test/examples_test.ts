@@ -21,7 +21,8 @@ const ALONE: Readonly<Record<string, RegExp>> = {
   "09_broadcast.ts": /^two sells the lamp at 18$/m,
   "10_dead_letters.ts": /^booked after all: A-1$/m,
   "11_commands.ts": /^Metropolis is converted, in 2 attempts$/m,
-  "12_command_queue.ts": /^an alarm, a letter, an invoice, a poem, a menu$/m,
+  // Of two that are as urgent the later one may come first, where the worker had the earlier one and gave it back.
+  "12_command_queue.ts": /^an alarm, (a letter, an invoice|an invoice, a letter), a poem, a menu$/m,
   "13_kv.ts": /^becomes purge $/m,
   "14_registry.ts": /^live true ready true problems 0$/m,
   "15_discovery.ts": /^map-1 joined, map-2 joined, map-3 joined, map-1 left$/m,

@@ -8,7 +8,7 @@ import { arrived, both, hang, requestText, until } from "./buses.ts";
 const CALLS = 10_000;
 
 both(
-  `${CALLS} calls that are taken back at once cost less than a second of work`,
+  `${CALLS} calls that are taken back at once cost less than three seconds of work`,
   async (buses) => {
     let begun = 0;
     let aborted = 0;
@@ -33,7 +33,8 @@ both(
     }
     await until(() => aborted === CALLS);
     const ms = worked();
-    ok(ms < 1_000, `${ms} ms`);
+    // It is some 300 ms of work, for which a busy machine takes longer.
+    ok(ms < 3_000, `${ms} ms`);
     strictEqual((await service.health()).inFlight, 0);
   },
 );

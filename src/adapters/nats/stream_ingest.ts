@@ -1,6 +1,6 @@
 // Fast ingest: a burst of messages for one stream, which the server acknowledges some hundreds at a time.
 
-import { ClosedError, TimeoutError, UnavailableError } from "../../domain/error.ts";
+import { AegisError, ClosedError, TimeoutError, UnavailableError } from "../../domain/error.ts";
 import type { Messaging, Subscription } from "../../ports/messaging.ts";
 import type { Ingest, IngestOptions } from "../../ports/stream.ts";
 import { IngestBatch, type IngestMessage } from "./ingest_batch.ts";
@@ -22,6 +22,8 @@ export interface IngestParts {
   readonly publish: (message: IngestMessage) => Promise<unknown>;
   /** Called when the server says that the stream takes no bursts. */
   readonly onUnsupported: (stream: string) => void;
+  /** Called when a burst has broken, and it may be that another server leads the stream now. */
+  readonly onLost: (stream: string) => void;
 }
 
 /** How often it is looked how a burst goes, in milliseconds. */
@@ -38,6 +40,8 @@ const SINGLES = 256;
 /** How many messages are held at least before the first word of the server. */
 const FIRST_WINDOW = 1_000;
 const UNSUPPORTED = 10205;
+/** What a burst breaks with where its stream has no leader, or another one. */
+const LOST = ["SERVICE_UNAVAILABLE", "TIMEOUT", "STREAM_NOT_FOUND"] as const;
 
 /** A burst of messages over NATS: batches, one after another. */
 export class NatsIngest implements Ingest, Enlisted {
@@ -234,6 +238,7 @@ export class NatsIngest implements Ingest, Enlisted {
   #break(error: Error): void {
     if (this.#over) return;
     this.#finish();
+    if (LOST.some((code) => AegisError.is(error, code))) this.#parts.onLost(this.#stream);
     this.#tell(() => this.#options.onBroken(error));
   }
 
