@@ -104,7 +104,11 @@ function late(
   cause: AegisError | undefined,
 ): AegisError {
   const options = { cause, details: { sent: sent && !reads } };
-  const message = `Cannot ${what} in time: ${cause?.message ?? "the time was over"}`;
-  if (reads ? cause?.code !== "TIMEOUT" : !sent) return new UnavailableError(message, options);
-  return new TimeoutError(reads ? message : `${message}; it may be stored`, options);
+  const why = cause?.message ?? "the time was over";
+  if (reads && cause?.code === "TIMEOUT") {
+    return new TimeoutError(`Cannot ${what} in time: ${why}`, options);
+  }
+  return sent && !reads
+    ? new TimeoutError(`Cannot ${what} in time: ${why}; it may be stored`, options)
+    : new UnavailableError(`Cannot ${what} in time: ${why}`, options);
 }
