@@ -102,9 +102,13 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
   event: [
     "burst.ts",
     "event.ts",
+    "event_failures.ts",
     "event_handling.ts",
+    "event_relief.ts",
     "event_slots.ts",
     "event_types.ts",
+    "hand_backs.ts",
+    "handed_back.ts",
     "keep_working.ts",
     "on.ts",
     "publish_endings.ts",

@@ -27,6 +27,8 @@ export class Handling implements Origin, Handled {
   /** Its latest delivery, which has its words. */
   delivery: Delivery;
   readonly attempt: number;
+  /** How many of its deliveries were handed back before its handler began, where that was asked. */
+  handedBack = 0;
   readonly sequence: number;
   readonly arrivedAt: number;
   /** When the broker last heard of it, in monotonic milliseconds. */
@@ -61,6 +63,11 @@ export class Handling implements Origin, Handled {
   /** What tells it from every other event of its handler, also from those of a stream that was removed and made again. */
   get key(): string {
     return `${this.sequence}:${this.delivery.storedAt}`;
+  }
+
+  /** How many attempts it has had, this one included, as far as is known: deliveries that were not handed back. */
+  get tries(): number {
+    return this.attempt - this.handedBack;
   }
 
   get service(): string {

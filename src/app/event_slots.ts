@@ -22,6 +22,11 @@ export class EventSlots {
     return this.#waiting.length - this.#next;
   }
 
+  /** The one that has waited longest, if any waits. */
+  get oldest(): Handling | undefined {
+    return this.#waiting[this.#next];
+  }
+
   /** One begins, or waits. */
   queue(handling: Handling): void {
     if (this.#running < this.#concurrency) this.#begin(handling);
@@ -48,6 +53,19 @@ export class EventSlots {
     }
     this.#passing = false;
     if (this.#next === this.#waiting.length) this.clear();
+  }
+
+  /** Takes out `count` at most of those that wait and `may` go, those that came last first; in the order in which they came. */
+  takeLast(count: number, may: (handling: Handling) => boolean): Handling[] {
+    const [taken, left]: [Handling[], Handling[]] = [[], []];
+    for (let at = this.#waiting.length - 1; at >= this.#next; at--) {
+      const handling = this.#waiting[at]!;
+      if (handling.ended) continue;
+      (taken.length < count && may(handling) ? taken : left).push(handling);
+    }
+    this.#waiting = left.reverse();
+    this.#next = 0;
+    return taken.reverse();
   }
 
   /** Nobody waits any more. */

@@ -80,6 +80,11 @@ export class Source {
     return this.#ackWaitMs;
   }
 
+  /** The sequence up to which everything was done when it was last looked. */
+  get floor(): number {
+    return this.#floor;
+  }
+
   /** The stream; known once it is prepared. */
   get stream(): string {
     return this.#stream;

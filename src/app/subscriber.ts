@@ -1,42 +1,29 @@
 // The subscriber: the events of one handler on one instance, fetched, run and settled.
 
-import { type DeadLetterReason, REPLAY_HEADER } from "../domain/dead_letter.ts";
-import {
-  type EventOutcome,
-  eventOutcome,
-  isSuspect,
-  standstillOutcome,
-} from "../domain/event_outcome.ts";
-import { AegisError, UnavailableError } from "../domain/error.ts";
+import { REPLAY_HEADER } from "../domain/dead_letter.ts";
+import { type AegisError, UnavailableError } from "../domain/error.ts";
+import { isSuspect } from "../domain/event_outcome.ts";
 import { Prefetch } from "../domain/prefetch.ts";
 import { isThenable } from "../domain/thenable.ts";
 import type { Delivery } from "../ports/stream.ts";
-import type { DeadLetterWriter } from "./dead_letter_writer.ts";
+import { EventFailures, type FailureParts } from "./event_failures.ts";
 import { Handling, type HandlingParts } from "./event_handling.ts";
+import { EventRelief } from "./event_relief.ts";
 import { EventSlots } from "./event_slots.ts";
+import { HandBacks } from "./hand_backs.ts";
 import type { Source } from "./source.ts";
 import { KeepWorking } from "./keep_working.ts";
-import { stoodStill } from "./leading.ts";
 import { Measures } from "./measures.ts";
 import type { EventHandler } from "./on.ts";
 import { OtherVersion, runEvent, Unfit } from "./run_event.ts";
-import type { Suspects } from "./suspects.ts";
 import type { Work } from "./work.ts";
 
 /** What a subscriber is made of. */
-export interface SubscriberParts extends HandlingParts {
-  readonly handler: EventHandler;
+export interface SubscriberParts extends HandlingParts, FailureParts {
   /** What all instances of the handler have in common. */
   readonly handlerId: string;
   readonly source: Source;
-  readonly deadLetters: DeadLetterWriter;
-  readonly suspects: Suspects;
 }
-
-/** How soon an event is tried again whose dead letter could not be stored, in milliseconds. */
-const DEAD_LETTER_RETRY_MS = 10_000;
-/** How many events are remembered that have failed for the last time, while their dead letters cannot be stored. */
-const MAX_CONDEMNED = 10_000;
 
 /** Handles events. */
 export class Subscriber implements Work {
@@ -47,8 +34,10 @@ export class Subscriber implements Work {
   readonly #held = new Set<Handling>();
   readonly #bySequence = new Map<number, Handling>();
   readonly #slots: EventSlots;
+  readonly #relief: EventRelief;
+  readonly #handBacks: HandBacks;
+  readonly #failures: EventFailures;
   #stopping = false;
-  readonly #condemned = new Map<string, { reason: DeadLetterReason; error: unknown }>();
   readonly #idle: (() => void)[] = [];
 
   constructor(parts: SubscriberParts) {
@@ -59,7 +48,15 @@ export class Subscriber implements Work {
     const ackWait = (): number => Math.min(ackWaitMs, source.ackWaitMs);
     this.#keeping = new KeepWorking(runtime.clock, ackWait, this.#held);
     this.#prefetch = new Prefetch(concurrency, ordered);
+    this.#relief = new EventRelief({
+      clock: runtime.clock,
+      slots: this.#slots,
+      mayGive: () => isShared(handler) && runtime.transport.status === "connected",
+      give: (handlings) => this.#relieve(handlings),
+    });
+    this.#handBacks = new HandBacks(runtime, parts.handedBack);
     this.#measures = new Measures(runtime, "handle", { service, event: handler.pattern });
+    this.#failures = new EventFailures(parts, this.#measures, (handling) => this.#leave(handling));
   }
 
   get inFlight(): number {
@@ -88,9 +85,10 @@ export class Subscriber implements Work {
   handBack(): void {
     this.#stopping = true;
     for (const handling of this.#held) {
-      if (handling.begunAt === 0 && !handling.ended) this.#giveBack(handling);
+      if (handling.begunAt === 0 && !handling.ended) this.#handBack(handling);
     }
     this.#slots.clear();
+    this.#relief.stop();
   }
 
   whenIdle(): Promise<void> {
@@ -112,6 +110,7 @@ export class Subscriber implements Work {
 
   async close(withinMs: number): Promise<void> {
     this.handBack();
+    this.#handBacks.flush();
     this.#keeping.stop();
     await this.#parts.source.close(withinMs);
   }
@@ -128,7 +127,7 @@ export class Subscriber implements Work {
     this.#held.add(handling);
     this.#bySequence.set(handling.sequence, handling);
     this.#keeping.start();
-    if (this.#stopping) return this.#giveBack(handling);
+    if (this.#stopping) return this.#handBack(handling);
     const replayedFor = handling.header(REPLAY_HEADER);
     if (replayedFor !== undefined && replayedFor !== handlerId) {
       // Somebody else had failed at it; here it was handled when it came for the first time.
@@ -136,37 +135,27 @@ export class Subscriber implements Work {
       delivery.ack();
       return this.#leave(handling);
     }
-    const condemned = this.#condemned.size === 0 ? undefined : this.#condemned.get(handling.key);
-    if (condemned !== undefined) return this.#bury(handling, condemned.reason, condemned.error);
-    if (isSuspect(handler.settings.retry, handling.attempt)) void this.#suspect(handling);
-    else this.#slots.queue(handling);
+    if (this.#failures.isCondemned(handling)) return;
+    if (isSuspect(handler.settings.retry, handling.attempt)) {
+      void this.#failures.suspect(handling, (one) => this.#queue(one));
+    } else this.#queue(handling);
     this.#ask();
   }
 
-  /** Begins an event, by itself among its like, over which a process may have ended; unless it is known by now that some did. */
-  async #suspect(handling: Handling): Promise<void> {
-    const { suspects, runtime: { logger } } = this.#parts;
-    try {
-      const turn = await suspects.enter(handling.delivery);
-      handling.turn = turn;
-      if (handling.ended) return turn.end();
-      if (turn.guilt === undefined) this.#slots.queue(handling);
-      else this.#bury(handling, "crashed", turn.guilt);
-    } catch (error) {
-      // Without its note nobody could tell next time; it waits until there can be one.
-      logger.warn("It cannot be noted that an event begins; it comes again", { error });
-      if (!handling.ended) this.#giveBack(handling, DEAD_LETTER_RETRY_MS);
-    }
+  #queue(handling: Handling): void {
+    this.#slots.queue(handling);
+    if (this.#slots.waiting > 0) this.#relief.start();
   }
 
   #begin(handling: Handling): void {
     const { runtime, handler } = this.#parts;
     if (handler.settings.exclusive && !handling.mayBegin()) {
       // Whoever found that out may have given it back already.
-      if (!handling.ended) this.#giveBack(handling);
+      if (!handling.ended) this.#handBack(handling);
       return;
     }
     this.#slots.take();
+    this.#relief.began();
     const now = runtime.clock.monotonic();
     handling.begunAt = now;
     this.#prefetch.waited(now - handling.arrivedAt);
@@ -190,7 +179,7 @@ export class Subscriber implements Work {
       if (!handling.isOurs) return this.#cutShort(handling);
       handling.ended = true;
       handling.delivery.ack();
-      if (this.#condemned.size > 0) this.#condemned.delete(handling.key);
+      this.#failures.forget(handling);
       this.#measures.succeeded(this.#parts.runtime.clock.monotonic() - handling.begunAt);
     }
     this.#leave(handling);
@@ -199,82 +188,42 @@ export class Subscriber implements Work {
   #failed(handling: Handling, error: unknown): void {
     this.#slots.give();
     if (handling.ended) return this.#leave(handling);
-    if (error instanceof OtherVersion) return this.#passBy(handling, error.version);
-    if (error instanceof Unfit) {
-      this.#measured(handling, "INVALID_REQUEST");
-      return this.#bury(handling, error.reason, error.error);
-    }
+    if (error instanceof OtherVersion) return this.#failures.passBy(handling, error);
+    if (error instanceof Unfit) return this.#failures.unfit(handling, error);
     // What ended for want of time in stop() has not failed.
     if (!handling.isOurs || this.#stopping && handling.isAborted) return this.#cutShort(handling);
-    const { runtime: { random }, handler } = this.#parts;
-    this.#measured(handling, AegisError.is(error) ? error.code : "error");
-    let outcome: EventOutcome;
-    try {
-      outcome = eventOutcome(handler.settings.retry, error, handling.attempt, random.next());
-    } catch (fault) {
-      // A policy that throws must not keep an event in hand for ever.
-      return this.#bury(handling, "failed", fault);
-    }
-    this.#settle(handling, error, outcome);
+    this.#failures.failed(handling, error);
   }
 
   /** Nothing is taken of the work of an instance that stops, or leads no longer: the next one has the event. */
   #cutShort(handling: Handling): void {
-    if (!handling.isSuspect) return this.#giveBack(handling, 0, true);
-    const { runtime: { random }, handler: { pattern, settings } } = this.#parts;
-    const error = stoodStill(`The handler of ${pattern}`);
-    this.#measured(handling, error.code);
-    const outcome = standstillOutcome(settings.retry, handling.attempt, random.next());
-    this.#settle(handling, error, outcome);
+    if (handling.isSuspect) return this.#failures.stoodStill(handling);
+    handling.ended = true;
+    handling.delivery.nak(0);
+    // It stays noted, where that is, that it began and never came to an end.
+    this.#leave(handling, true);
   }
 
-  #settle(handling: Handling, error: unknown, outcome: EventOutcome): void {
-    if (outcome.kind === "dead") return this.#bury(handling, "failed", error);
+  /** Hands back what has not begun, which is no attempt. */
+  #handBack(handling: Handling): void {
     handling.ended = true;
-    handling.log.warn(`A handler of ${this.#parts.handler.pattern} failed; the event comes again`, {
-      error,
-      attempt: handling.attempt,
-      delayMs: Math.round(outcome.delayMs),
+    this.#handBacks.give(handling, () => {
+      handling.delivery.nak(0);
+      this.#leave(handling);
     });
-    handling.delivery.nak(outcome.delayMs);
-    this.#leave(handling);
   }
 
-  #measured({ begunAt }: Handling, code: string): void {
-    this.#measures.failed(code, this.#parts.runtime.clock.monotonic() - begunAt);
-  }
-
-  /** Leaves aside what is for handlers of another version. */
-  #passBy(handling: Handling, version: string): void {
-    const { pattern, settings } = this.#parts.handler;
-    handling.ended = true;
-    handling.log.debug(`An event of another version passes a handler of ${pattern} by`, {
-      version,
-      handled: settings.version,
-    });
-    handling.delivery.ack();
-    this.#leave(handling);
-  }
-
-  /** Makes a dead letter of an event. Only when that is stored is it taken from the stream. */
-  #bury(handling: Handling, reason: DeadLetterReason, error: unknown): void {
-    const { key, delivery } = handling;
-    handling.ended = true;
-    this.#parts.deadLetters.write(delivery, handling.attempt, reason, error).then(() => {
-      this.#condemned.delete(key);
-      delivery.term();
-    }, () => {
-      // It has failed for good, and does not run again when it comes again.
-      if (this.#condemned.size < MAX_CONDEMNED) this.#condemned.set(key, { reason, error });
-      delivery.nak(DEAD_LETTER_RETRY_MS);
-    }).finally(() => this.#leave(handling));
-  }
-
-  /** Of one that has `begun` it stays noted, where that is, that it began and never came to an end. */
-  #giveBack(handling: Handling, delayMs = 0, begun = false): void {
-    handling.ended = true;
-    handling.delivery.nak(delayMs);
-    this.#leave(handling, begun);
+  /** Hands back what would wait too long here. */
+  #relieve(handlings: readonly Handling[]): void {
+    this.#prefetch.narrow();
+    for (const handling of handlings) {
+      handling.ended = true;
+      this.#handBacks.give(handling, () => {
+        // Others take it at once: said again, it would be taken from them.
+        handling.delivery.giveBack(0);
+        this.#leave(handling);
+      });
+    }
   }
 
   #leave(handling: Handling, staysNoted = false): void {
@@ -295,4 +244,9 @@ export class Subscriber implements Work {
     const count = this.#prefetch.wants(this.#held.size, source.asked, runtime.clock);
     if (count > 0) source.ask(count);
   }
+}
+
+/** Whether other instances take what one does not: not what is for each, in order or for the leader alone. */
+function isShared({ settings: { mode, ordered, exclusive } }: EventHandler): boolean {
+  return mode === "compete" && !ordered && !exclusive;
 }

@@ -4,6 +4,7 @@ import type { Stamp } from "../domain/stamp.ts";
 import { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { HandlingParts } from "./event_handling.ts";
 import { Source, type SourceHealth } from "./source.ts";
+import { HandedBack } from "./handed_back.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import type { EventHandler } from "./on.ts";
 import { patiently } from "./patience.ts";
@@ -58,7 +59,14 @@ export class Subscribers {
       const kind = "events" as const;
       const deadLetters = new DeadLetterWriter({ ...common, kind, handles: pattern, mode });
       const suspects = new Suspects(streams, handlerId, stamp);
-      const parts = { ...options, handler, handlerId, source, deadLetters, suspects };
+      const handedBack = ephemeral ? undefined : new HandedBack({
+        streams,
+        stamp,
+        consumer: config.name,
+        floor: () => source.floor,
+        clock: runtime.clock,
+      });
+      const parts = { ...options, handler, handlerId, source, deadLetters, suspects, handedBack };
       return { handler, source, subscriber: new Subscriber(parts) };
     });
     this.work = together(this.#entries.map(({ subscriber }) => subscriber));

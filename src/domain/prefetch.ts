@@ -50,4 +50,9 @@ export class Prefetch {
       this.#window = Math.max(this.#slots, this.#window >> 1);
     }
   }
+
+  /** What waits is handed back: no more is to come than there are slots. */
+  narrow(): void {
+    this.#window = this.#slots;
+  }
 }
