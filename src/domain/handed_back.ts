@@ -39,7 +39,7 @@ export function readHandedBack(body: Uint8Array): HandedBackDelivery[] {
   return rows.flatMap((row: unknown) => {
     if (!Array.isArray(row) || !row.every(Number.isSafeInteger)) return [];
     const [sequence, storedAt, attempt] = row as [number, number, number];
-    return attempt > 0 ? [{ sequence, storedAt, attempt }] : [];
+    return row.length === 3 && attempt > 0 ? [{ sequence, storedAt, attempt }] : [];
   });
 }
 
