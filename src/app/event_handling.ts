@@ -33,8 +33,8 @@ export class Handling implements Origin, Handled {
   readonly arrivedAt: number;
   /** When the broker last heard of it, in monotonic milliseconds. */
   wordAt: number;
-  /** When its handler began; 0 before. */
-  begunAt = 0;
+  /** When its handler began, in monotonic milliseconds; -Infinity before. */
+  begunAt: number = -Infinity;
   /** Whether it is settled, or being made a dead letter: what its handler gives later is dropped. */
   ended = false;
   /** Its turn among its like, where a process may have ended over it. */

@@ -85,7 +85,7 @@ export class Subscriber implements Work {
   handBack(): void {
     this.#stopping = true;
     for (const handling of this.#held) {
-      if (handling.begunAt === 0 && !handling.ended) this.#handBack(handling);
+      if (handling.begunAt === -Infinity && !handling.ended) this.#handBack(handling);
     }
     this.#slots.clear();
     this.#relief.stop();

@@ -113,22 +113,25 @@ bothStreams(
   "an event that was handed back in one deployment after the other has all its attempts",
   async (buses) => {
     const retry = { attempts: 3, initialDelayMs: 10, factor: 1, jitter: 0 };
-    // An instance fetches about twice as many as it was quick with: each of these has the last one waiting in the end.
+    // An instance fetches about twice as many as it was quick with: each of these has all that is left.
     const deployments = [16, 8, 4, 2];
     const last = deployments.reduce((sum, quick) => sum + quick + 1, 0);
-    let next = 0;
+    const done: number[] = [];
     for (const quick of deployments) {
       const one = await slowing(buses, quick, { concurrency: 1, ackWaitMs: 60_000, retry });
-      if (next === 0) await publish(buses, 0, last + 1);
-      await until(async () => await inHand(one.service) === last + 1 - next - quick);
+      if (done.length === 0) await publish(buses, 0, last + 1);
+      await until(async () => await inHand(one.service) === last + 1 - done.length - quick);
       await one.stop();
-      deepStrictEqual(one.got, numbers(next, next + quick + 1));
-      next += quick + 1;
+      strictEqual(one.got.length, quick + 1);
+      done.push(...one.got);
     }
+    // A server may put one of those that are handed back behind the others.
+    const [left, ...others] = numbers(0, last + 1).filter((n) => !done.includes(n));
+    deepStrictEqual(others, []);
     const runs: number[] = [];
     await buses.serve("billing", [
       on("order.*", { retry }, (event, ctx) => {
-        strictEqual(numberOf(event), last);
+        strictEqual(numberOf(event), left);
         runs.push(ctx.attempt);
         throw new Error("no");
       }),
