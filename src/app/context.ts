@@ -195,7 +195,7 @@ export interface Context {
   readonly traceparent: string | undefined;
   /** The envelope of the message that is handled. */
   readonly message: Envelope;
-  /** Which attempt this is, from 1; of an event, how often it was delivered, this time included. */
+  /** Which attempt this is, from 1; of an event, how often it was delivered, this time included, also where it was handed back. */
   readonly attempt: number;
   /** A logger whose lines name the service, the instance, the handler and the trace. */
   readonly log: Logger;

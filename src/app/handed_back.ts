@@ -23,6 +23,8 @@ interface Noted {
 export interface HandedBackParts {
   readonly streams: BusStreams;
   readonly stamp: Stamp;
+  /** What all instances of the handler have in common. */
+  readonly handlerId: string;
   readonly consumer: string;
   /** The sequence up to which all events are done. */
   readonly floor: () => number;
@@ -40,7 +42,7 @@ export class HandedBack {
 
   constructor(parts: HandedBackParts) {
     this.#parts = parts;
-    this.#subject = handedBackSubject(parts.consumer);
+    this.#subject = handedBackSubject(parts.handlerId, parts.consumer);
   }
 
   /** Notes deliveries; resolves when that is stored. @throws {AegisError} when it cannot be. */

@@ -62,6 +62,7 @@ export class Subscribers {
       const handedBack = ephemeral ? undefined : new HandedBack({
         streams,
         stamp,
+        handlerId,
         consumer: config.name,
         floor: () => source.floor,
         clock: runtime.clock,

@@ -15,9 +15,12 @@ export interface HandedBackDelivery {
 /** How many are noted at most; of more the oldest count as attempts. */
 const MAX_NOTED = 5_000;
 
-/** The subject of the notes of one consumer, which are no dead letters. */
-export function handedBackSubject(consumer: string): string {
-  return `${DEAD_LETTERS_PREFIX}.handed_back.${consumer}`;
+/**
+ * The subject of the notes of one consumer, which are no dead letters: beside those of the suspects of its handler, so that
+ * who may note one may note the other.
+ */
+export function handedBackSubject(handler: string, consumer: string): string {
+  return `${DEAD_LETTERS_PREFIX}.suspects.${handler}.handed_back.${consumer}`;
 }
 
 /** A note of deliveries. */

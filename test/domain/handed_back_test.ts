@@ -20,7 +20,10 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 test("a note is read as it was written", () => {
   const all = [delivery(1, 1), delivery(7, 3)];
   deepStrictEqual(readHandedBack(bytes(writeHandedBack(all))), all);
-  strictEqual(handedBackSubject("billing=order=+"), "dead_letters.handed_back.billing=order=+");
+  strictEqual(
+    handedBackSubject("cache", "cache=one"),
+    "dead_letters.suspects.cache.handed_back.cache=one",
+  );
 });
 
 test("of what somebody else has written there nothing is taken for a delivery", () => {
