@@ -60,6 +60,14 @@ test("the window halves with each message that has waited over 150 ms, down to t
   deepStrictEqual(windows, [20, 10, 10]);
 });
 
+test("where what waits is handed back, no more comes than there are slots free", () => {
+  const prefetch = new Prefetch(10, false);
+  for (const now of [0, 1, 2, 3]) prefetch.wants(0, 0, at(now));
+  strictEqual(prefetch.window, 80);
+  prefetch.narrow();
+  deepStrictEqual([prefetch.wants(10, 0, at(1_000)), prefetch.wants(8, 0, at(1_000))], [0, 2]);
+});
+
 test("a window that was doubled ends at 1,024, and one that is halved at the slots", () => {
   const prefetch = new Prefetch(600, false);
   for (const now of [0, 1, 2]) prefetch.wants(0, 0, at(now));
