@@ -6,10 +6,12 @@ import {
   AegisError,
   command,
   connect,
+  type Context,
   createLogger,
   createService,
   failover,
   type Kv,
+  on,
   rpc,
   run,
 } from "../../mod.ts";
@@ -44,6 +46,21 @@ async function write(kv: Kv<Ledger>, fencingToken: number): Promise<number> {
 }
 
 const ledger = bus.kv<Ledger>(LEDGER);
+
+/** Work of half a second on the record, which says where it begins, and, only once, where it ends. */
+async function work(id: string, { fencingToken = 0 }: Context): Promise<[string, number]> {
+  const kv = await ledger;
+  const note = { token: fencingToken, count: 0, who };
+  await kv.put(`begun.${id}`, note);
+  for (let step = 0; step < 5; step++) {
+    await write(kv, fencingToken);
+    await sleep(100);
+  }
+  await kv.put(`ended.${id}`, note, { createOnly: true });
+  return [who, fencingToken];
+}
+
+const SOON = { exclusive: true, ackWaitMs: 1_000 } as const;
 const service = createService("ledger", {
   bus,
   instanceId: who,
@@ -65,6 +82,8 @@ const service = createService("ledger", {
       await sleep(200);
       return [who, ctx.fencingToken];
     }),
+    command("job", SOON, ({ id }, ctx) => work(id, ctx)),
+    on("ledger.work", { ...SOON, from: "all" }, async ({ id }, ctx) => void await work(id, ctx)),
     command("long", async () => {
       await sleep(2_000);
       return who;
