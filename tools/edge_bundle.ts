@@ -1,5 +1,6 @@
 // The entry for the edge as a page or a worker gets it: bundled by esbuild, with nothing left to import.
 
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, type Metafile } from "esbuild";
@@ -12,6 +13,8 @@ export interface Bundle {
   readonly first: readonly string[];
   /** The source of what is loaded later. */
   readonly later: readonly string[];
+  /** All of them by their names; `stdin.js` is the one that loads the others. */
+  readonly files: ReadonlyMap<string, string>;
   /** Which modules are in it, and what they import. */
   readonly inputs: Metafile["inputs"];
 }
@@ -59,10 +62,10 @@ export async function bundle(source: string, options: BundleOptions = {}): Promi
       if (kind === "import-statement") atFirst.add(to);
     }
   }
+  const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
   const texts = (wanted: boolean) =>
-    Object.keys(outputs).filter((path) => atFirst.has(path) === wanted)
-      .map((path) => outputFiles.find((file) => file.path === ROOT + path)?.text ?? "");
-  return { first: texts(true), later: texts(false), inputs };
+    [...files].filter(([name]) => atFirst.has(name) === wanted).map(([, text]) => text);
+  return { first: texts(true), later: texts(false), files, inputs };
 }
 
 /** How much a server sends of texts, in bytes. */

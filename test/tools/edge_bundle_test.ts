@@ -1,8 +1,14 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { stop } from "esbuild";
+import type * as edge from "../../edge.ts";
 import { bundle, gzipped, loadedLater } from "../../tools/edge_bundle.ts";
 import { moduleAt, moduleScopeUses } from "../../tools/module_scope.ts";
+import { startWebSocketServer } from "../../tools/nats_websocket.ts";
 
 after(() => stop());
 
@@ -69,3 +75,33 @@ test("bundle() tells what is loaded at first from what is loaded later", async (
   strictEqual(first.some((text) => /function createMemoryTransport/.test(text)), false);
   ok(gzipped(later) < later.join("").length);
 });
+
+for (const splitting of [false, true]) {
+  const files = splitting ? "files that are loaded later" : "one file";
+  test(`bundled as ${files} a page finds all that it loads later`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "aegis-bundle-"));
+    await using server = await startWebSocketServer();
+    try {
+      const built = await bundle(`export { connect, createClient } from "./edge.ts";`, {
+        splitting,
+        minify: true,
+      });
+      strictEqual(built.files.size > 1, splitting);
+      await writeFile(join(folder, "package.json"), `{ "type": "module" }`);
+      for (const [name, text] of built.files) await writeFile(join(folder, name), text);
+      const page: Pick<typeof edge, "connect" | "createClient"> = await import(
+        pathToFileURL(join(folder, "stdin.js")).href
+      );
+      const canDial = "WebSocket" in globalThis; // not on Node 20
+      for (const servers of canDial ? ["memory:", server.url] : ["memory:"]) {
+        await using bus = await page.connect({ servers });
+        const kv = await bus.kv<string>("orders");
+        await kv.put("1", "mocha");
+        strictEqual((await kv.get("1"))?.value, "mocha");
+        deepStrictEqual(await page.createClient({ bus }).listDeadLetters(), []);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+}

@@ -73,7 +73,7 @@ export class StreamApi {
 
   /** Programs without streams do not pay for the package. */
   async #open(): Promise<JetStreamManager> {
-    const { jetstreamManager } = await import("@nats-io/jetstream");
+    const { jetstreamManager } = await import("./jetstream.ts");
     return await jetstreamManager(this.#connection, {
       checkAPI: false,
       timeout: TIMEOUT_MS,
