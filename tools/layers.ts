@@ -170,6 +170,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "kv_known.ts",
     "kv_backlog.ts",
     "kv_lately.ts",
+    "kv_later.ts",
     "kv_list.ts",
     "kv_looks.ts",
     "kv_many.ts",

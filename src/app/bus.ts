@@ -10,7 +10,7 @@ import { CommandRecords } from "./command_records.ts";
 import { CommandSender } from "./command_sender.ts";
 import { CommandTracker } from "./command_tracker.ts";
 import { BusStreams } from "./bus_streams.ts";
-import { KvBuckets } from "./kv_buckets.ts";
+import { LaterBuckets } from "./kv_later.ts";
 import type { FeedHealth } from "./kv_event.ts";
 import { Directory } from "./discovery_directory.ts";
 import { Listening } from "./listening.ts";
@@ -110,7 +110,7 @@ export interface BusParts {
   /** Opens the bucket of the registry. */
   readonly openRegistry: () => Promise<Kv>;
   /** Its buckets, for whoever opens one in a way of its own, and how their watches are doing. */
-  readonly buckets: KvBuckets;
+  readonly buckets: LaterBuckets;
   /** Who is there, as the registry tells. */
   readonly directory: Directory;
 }
@@ -184,7 +184,7 @@ export function createBus(runtime: Runtime, metrics: ReadableMetrics): Bus {
   transport.onStatus((status) => {
     if (status !== "reconnecting") parking.wake();
   });
-  const buckets = new KvBuckets(runtime, parking);
+  const buckets = new LaterBuckets(runtime, parking);
   const openRegistry = (): Promise<Kv> => {
     // As the original writes and reads it, whatever this bus writes otherwise; and whoever has made it, as it is.
     const codec = runtime.codecs.find(({ name }) => name === "json") ?? runtime.codec;

@@ -13,7 +13,6 @@ import type { CommandHandle, Send, SendOptions, SignalOptions } from "./command_
 import type { Call, CallOptions, Origin, Outbound, ServiceClient, Typed } from "./context.ts";
 import { find, reopen } from "./command_reopen.ts";
 import type { DeadLetterBox } from "./dead_letter_types.ts";
-import { DeadLetters } from "./dead_letters.ts";
 import type { Publish } from "./event_types.ts";
 import { invoke } from "./invoke.ts";
 import type { Invoker } from "./job.ts";
@@ -139,11 +138,15 @@ export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
     bus,
     "a client",
   );
-  const letters = new DeadLetters(
-    runtime,
-    busStreams,
-    (letter, body) => reopen(runtime, records, letter, body),
-  );
+  // Few clients ask for them: what finds them is loaded by those that do.
+  const letters = async (): Promise<DeadLetterBox> => {
+    const { DeadLetters } = await import("./dead_letters.ts");
+    return new DeadLetters(
+      runtime,
+      busStreams,
+      (letter, body) => reopen(runtime, records, letter, body),
+    );
+  };
   const { source } = invoker;
   const handles = { runtime, records, tracker, streams: busStreams, stamp, source };
   const sender = { source, stamp, origin: invoker.origin };
@@ -182,11 +185,12 @@ export function clientOf(invoker: Invoker, stamp: Stamp, bus: Bus): Client {
       tracker.known(tracked, record);
       return handleOf(handles, tracked) as CommandHandle<Result>;
     },
-    listDeadLetters: (filter) => letters.listDeadLetters(filter),
-    replayDeadLetter: (id, options) => letters.replayDeadLetter(id, options),
-    replayDeadLetters: (filter) => letters.replayDeadLetters(filter),
-    discardDeadLetter: (id, options) => letters.discardDeadLetter(id, options),
-    discardDeadLetters: (filter) => letters.discardDeadLetters(filter),
+    listDeadLetters: async (filter) => await (await letters()).listDeadLetters(filter),
+    replayDeadLetter: async (id, options) => await (await letters()).replayDeadLetter(id, options),
+    replayDeadLetters: async (filter) => await (await letters()).replayDeadLetters(filter),
+    discardDeadLetter: async (id, options) =>
+      await (await letters()).discardDeadLetter(id, options),
+    discardDeadLetters: async (filter) => await (await letters()).discardDeadLetters(filter),
     service: <S extends Typed>(name: string): ServiceClient<S> => {
       assertServiceName(name);
       const typed = (method: string, params?: unknown, options?: CallOptions) =>

@@ -5,20 +5,20 @@ import { LEADERS_BUCKET } from "../domain/lease_record.ts";
 import { stampOf } from "../domain/stamp.ts";
 import type { Kv } from "../ports/kv.ts";
 import type { StreamAdmin } from "../ports/stream.ts";
-import type { KvBuckets } from "./kv_buckets.ts";
+import type { LaterBuckets } from "./kv_later.ts";
 import type { PlannedStep } from "./resources.ts";
 
 /** What is there must not go by itself. */
 const SETTINGS = { history: 1, ttlMs: 0 } as const;
 
 /** Opens it. @throws {ConflictError} when it is not as it must be. */
-export function openLeaders(buckets: KvBuckets): Promise<Kv> {
+export function openLeaders(buckets: LaterBuckets): Promise<Kv> {
   // What is read must not lag behind what is written, and whatever somebody wrote there is to be known of.
   return buckets.open(LEADERS_BUCKET, SETTINGS, { direct: false, lenient: true });
 }
 
 /** Looks what would have to be done for it. */
-export async function planLeaders(buckets: KvBuckets, admin: StreamAdmin): Promise<PlannedStep> {
+export async function planLeaders(buckets: LaterBuckets, admin: StreamAdmin): Promise<PlannedStep> {
   const name = bucketStream(LEADERS_BUCKET);
   const is = (await admin.stream(name))?.config;
   const there = is && { history: is.maxMessagesPerSubject, ttlMs: is.maxAgeMs };

@@ -283,6 +283,15 @@ on("memory", "watches of the same keys share one look at the stream", async ({ c
   deepStrictEqual(partsOf(client, "a test").buckets.health(), []);
 });
 
+on("memory", "buckets opened at once on a new bus share their looks too", async ({ client }) => {
+  const [one, other] = await Promise.all([client.kv("at_once"), client.kv("at_once")]);
+  const watches = [one.watch(), other.watch()];
+  await Promise.all(watches.map(({ ready }) => ready));
+  const health = partsOf(client, "a test").buckets.health();
+  deepStrictEqual(health.map(({ filter, watches }) => [filter, watches]), [[">", 2]]);
+  await Promise.all(watches.map((watch) => watch.stop()));
+});
+
 test("memory: a transport whose streams cannot be followed has no KV store, and says so", async () => {
   const memory = createMemoryTransport(new MemoryBroker());
   const without = (streams: Transport["streams"]): Transport =>

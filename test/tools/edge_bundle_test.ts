@@ -76,6 +76,17 @@ test("bundle() tells what is loaded at first from what is loaded later", async (
   ok(gzipped(later) < later.join("").length);
 });
 
+test("a page that calls loads neither the KV store nor the dead letters at first", async () => {
+  const { first, later } = await bundle(`export { connect, createClient } from "./edge.ts";`, {
+    splitting: true,
+  });
+  for (const name of ["KvBuckets", "KvFeed", "DeadLetters"]) {
+    const made = new RegExp(`\\b${name} = class\\b|\\bclass ${name}\\b`);
+    strictEqual(first.some((text) => made.test(text)), false, name);
+    match(later.join("\n"), made);
+  }
+});
+
 for (const splitting of [false, true]) {
   const files = splitting ? "files that are loaded later" : "one file";
   test(`bundled as ${files} a page finds all that it loads later`, async () => {
