@@ -104,6 +104,21 @@ test("that the time of day is set back ends nothing, and neither does that it go
   }
 });
 
+test("that the time of day is set forward costs nothing where it is little, and the lead once where it is much", async () => {
+  const { election, clock, changes } = candidate(new Shelf(), "a");
+  await election.start();
+  for (let i = 0; i < 100; i++) {
+    clock.sleep(3);
+    await clock.pass(200);
+    clock.sleep(-3);
+    await clock.pass(200);
+  }
+  deepStrictEqual(changes, [1]);
+  clock.sleep(3_600_000);
+  await clock.pass(60_000);
+  deepStrictEqual([election.token !== undefined, changes.length], [true, 3]);
+});
+
 test("a sleep is noticed though the time of day was set back before it, or went slower", async () => {
   for (const steps of [1, 1_000]) {
     const { election, clock } = candidate(new Shelf(), "a");
