@@ -28,16 +28,34 @@ const bus = await connect({
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 let token = 0;
 
+let next: { readonly token: number; readonly written: Promise<number> } | undefined;
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Writes the record, once for all who want that while it is written for those before: on a busy machine there would be more
+ * and more who are at it at the same time, and none of them faster than the others.
+ */
+function write(kv: Kv<Ledger>, token: number): Promise<number> {
+  if (next?.token === token) return next.written;
+  const written = last.then(() => {
+    next = undefined;
+    return writeNow(kv, token);
+  });
+  next = { token, written };
+  last = written.catch(() => {});
+  return written;
+}
+
 /** Writes the record, which refuses whoever has a lower token than the one that wrote last. */
-async function write(kv: Kv<Ledger>, fencingToken: number): Promise<number> {
+async function writeNow(kv: Kv<Ledger>, fencingToken: number): Promise<number> {
   for (;;) {
     const entry = await kv.get(LEDGER);
-    const last = entry?.value ?? { token: 0, count: 0, who: "" };
-    if (last.token > fencingToken) throw new AegisError("FENCED", `${who} comes too late`);
-    const next = { token: fencingToken, count: last.count + 1, who };
+    const before = entry?.value ?? { token: 0, count: 0, who: "" };
+    if (before.token > fencingToken) throw new AegisError("FENCED", `${who} comes too late`);
+    const record = { token: fencingToken, count: before.count + 1, who };
     try {
-      await kv.put(LEDGER, next, { revision: entry?.revision ?? 0 });
-      return next.count;
+      await kv.put(LEDGER, record, { revision: entry?.revision ?? 0 });
+      return record.count;
     } catch (error) {
       // Somebody else wrote: if with a higher token, this one is refused.
       if (!AegisError.is(error, "CONFLICT")) throw error;
