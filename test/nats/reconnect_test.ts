@@ -52,7 +52,9 @@ test("a server that is away is tried again soon, then less and less often, and b
     // A wait that is hardly longer than the one before is taken for it once more, which happens to one in a hundred.
     const middle = sorted[sorted.length >> 1]!;
     ok(middle >= least && middle <= most, `wait ${index + 1}: ${sorted}`);
-    ok(sorted[0]! >= 123 && sorted.at(-1)! <= most, `wait ${index + 1}: ${sorted}`);
+    // And one that a busy machine looks for too late may be taken for two.
+    const longest = Math.min(2 * most, 2_000);
+    ok(sorted[0]! >= 123 && sorted.at(-1)! <= longest, `wait ${index + 1}: ${sorted}`);
   }
   ok(new Set(waits.map(([first]) => Math.round(first! / 5))).size > 5, "jitter");
 });
