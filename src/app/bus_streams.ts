@@ -185,17 +185,29 @@ export class BusStreams {
   async #make(key: StreamKey, stamp: Stamp): Promise<string> {
     const { name, planned } = await this.plan(key, stamp);
     try {
-      await planned?.apply();
-      if (planned !== undefined) logStep(this.#runtime.logger, planned.step, stamp);
+      await this.#apply(name, planned, stamp);
     } catch (error) {
       // Another instance may have made it at the same moment, with other settings: then it is compared with those.
       if (planned?.step.action !== "create" || !ConflictError.is(error)) throw error;
       const again = await this.plan(key, stamp);
       if (again.planned?.step.action === "create") throw error;
-      await again.planned?.apply();
+      await this.#apply(again.name, again.planned, stamp);
       return again.name;
     }
     return name;
+  }
+
+  async #apply(name: string, planned: PlannedStep | undefined, stamp: Stamp): Promise<void> {
+    if (planned === undefined) return;
+    const { logger } = this.#runtime;
+    await planned.apply();
+    logStep(logger, planned.step, stamp);
+    const { action, changes } = planned.step;
+    if (action !== "keep" || !changes.some(({ setting }) => setting === "replicas")) return;
+    logger.warn(
+      `The stream ${name} is used as its service has set it up, and not with the replicas asked for`,
+      { changes },
+    );
   }
 
   #wanted(key: StreamKey, stamp: Stamp): WantedStream {

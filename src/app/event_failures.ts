@@ -92,7 +92,7 @@ export class EventFailures {
     void this.#decide(
       handling,
       error,
-      (random) => eventOutcome(retry, error, handling.tries, random),
+      (random) => eventOutcome(retry, error, handling, random),
     );
   }
 
@@ -104,7 +104,7 @@ export class EventFailures {
     void this.#decide(
       handling,
       error,
-      (random) => standstillOutcome(retry, handling.tries, random),
+      (random) => standstillOutcome(retry, handling, random),
     );
   }
 

@@ -110,10 +110,19 @@ export class Publisher {
     await this.#streams.name("events", stamp).catch(() => undefined);
   }
 
-  /** A burst of events, where the broker has such; undefined also where something is wrong, which is said of each event. */
+  /**
+   * A burst of events, where the broker has such; undefined also where something is wrong, which is said of each event.
+   *
+   * A leader that is new may take a message for a duplicate of one that was lost with the leader before. One by one that is
+   * refused, and published again; in a burst it counts as stored. So none begins until ids from before are forgotten.
+   */
   async burst({ stamp }: Sender): Promise<Burst | undefined> {
     try {
-      return Burst.begin(this, this.#streams, await this.#streams.name("events", stamp));
+      const stream = await this.#streams.name("events", stamp);
+      const state = await this.#streams.ports.admin.stream(stream);
+      const { ledForMs = Infinity, config } = state ?? {};
+      if (config === undefined || ledForMs <= config.duplicateWindowMs) return undefined;
+      return Burst.begin(this, this.#streams, stream);
     } catch {
       return undefined; // The bus is away, say: events that are published one by one wait for it.
     }

@@ -98,15 +98,10 @@ export async function planStream(
   if (isNewer(known, stamp)) return kept(base, changes);
   const isFixed = changes.some(({ setting }) => FIXED_OF_STREAM.includes(setting));
   if (isYielding(stamp, known) && !isFixed) {
-    // One replica is what nobody has asked for, so that whoever asks for more has them.
-    const replicas = is.replicas === 1 ? asked.replicas ?? 1 : is.replicas;
-    const own = changes.filter(({ setting }) =>
-      setting === "subjects" || setting === "replicas" && replicas !== is.replicas
-    );
-    if (own.length === 0) return kept(base, changes);
+    if (subjects === is.subjects) return kept(base, changes);
     return {
-      step: { ...base, action: "update", changes: own, by: known?.by },
-      apply: () => admin.updateStream({ ...is, subjects, replicas }),
+      step: { ...base, action: "update", changes: changes.slice(-1), by: known?.by },
+      apply: () => admin.updateStream({ ...is, subjects }),
     };
   }
   if (changes.length === 0) {

@@ -239,13 +239,13 @@ export class Source {
     this.#stream = await streams.renewed(key, stamp);
     // Another instance may have been faster.
     const there = await admin.consumer(this.#stream, config.name);
-    if (there !== undefined) return this.#found(there);
     const state = await admin.stream(this.#stream);
     const madeAt = state?.createdAt ?? 0;
     const another = madeAt !== this.#streamMadeAt || this.#floor > (state?.lastSequence ?? 0);
-    // What is in another stream of that name nobody has seen.
-    if (another) this.#floor = 0;
+    // What is in another stream of that name nobody has seen, but for what has been done of it meanwhile.
+    if (another) this.#floor = there?.ackFloor ?? 0;
     this.#streamMadeAt = madeAt;
+    if (there !== undefined) return this.#found(there);
     // What a work queue holds nobody has done, wherever it is.
     const whole = another || key.startsWith("commands.");
     const from = whole ? "all" : { sequence: this.#floor + 1 };

@@ -10,6 +10,12 @@ export type EventOutcome =
   | { readonly kind: "retry"; readonly delayMs: number }
   | { readonly kind: "dead" };
 
+/** How often an event was delivered, this time included, and how often of these it was tried and not handed back before. */
+export interface Delivered {
+  readonly attempt: number;
+  readonly tries: number;
+}
+
 /**
  * From how many deliveries on an event is a suspect. A process that ends takes along all that it had at hand, which is no
  * proof against any of it.
@@ -18,25 +24,27 @@ const SUSPECT_FROM = 4;
 /** How often a suspect may have begun, by itself, and never ended. */
 const MAX_BEGUN = 3;
 
-/** What becomes of an event after failed delivery number `attempt`. @throws what `retryIf` throws. */
+/** What becomes of an event after a delivery that failed. @throws what `retryIf` throws. */
 export function eventOutcome(
   policy: ResolvedRetryPolicy,
   error: unknown,
-  attempt: number,
+  delivered: Delivered,
   random: number,
 ): EventOutcome {
-  const outcome = standstillOutcome(policy, attempt, random);
-  if (outcome.kind === "dead" || policy.retryIf?.(error, attempt) !== false) return outcome;
+  const outcome = standstillOutcome(policy, delivered, random);
+  if (outcome.kind === "dead" || policy.retryIf?.(error, delivered.attempt) !== false) {
+    return outcome;
+  }
   return { kind: "dead" };
 }
 
-/** What becomes of an event that may have cost its leader the leadership in delivery number `attempt`. */
+/** What becomes of an event that may have cost its leader the leadership. */
 export function standstillOutcome(
   policy: ResolvedRetryPolicy,
-  attempt: number,
+  { attempt, tries }: Delivered,
   random: number,
 ): EventOutcome {
-  return attempt >= policy.attempts
+  return tries >= policy.attempts
     ? { kind: "dead" }
     : { kind: "retry", delayMs: retryDelay(policy, attempt, random) };
 }

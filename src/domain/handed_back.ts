@@ -13,7 +13,7 @@ export interface HandedBackDelivery {
 }
 
 /** How many are noted at most; of more the oldest count as attempts. */
-const MAX_NOTED = 5_000;
+const MAX_NOTED = 2_000;
 
 /**
  * The subject of the notes of one consumer, which are no dead letters: beside those of the suspects of its handler, so that

@@ -125,6 +125,8 @@ export interface LeaseStep {
 
 /** What a request may take of the lease: after one renewal that is lost there is time for the next. */
 const REQUEST_SHARE = 0.2;
+/** And how long it may take at most, unless heartbeats are further apart, in milliseconds. */
+const MOST_REQUEST_MS = 2_000;
 
 /** A candidate that knows nothing yet. `writer` is to be new in each life of the instance. */
 export function newLease(holder: string, writer: string, policy: FailoverPolicy): LeaseState {
@@ -134,7 +136,10 @@ export function newLease(holder: string, writer: string, policy: FailoverPolicy)
     policy,
     rightMs: policy.electionTimeoutMs * (1 - CLOCK_SHARE),
     // Heartbeats may come faster than the store answers.
-    requestMs: Math.max(policy.heartbeatIntervalMs, policy.electionTimeoutMs * REQUEST_SHARE),
+    requestMs: Math.max(
+      policy.heartbeatIntervalMs,
+      Math.min(policy.electionTimeoutMs * REQUEST_SHARE, MOST_REQUEST_MS),
+    ),
     waitFactor: 1 + CLOCK_SHARE,
     stage: "standing",
     steppedAt: Infinity,

@@ -59,6 +59,8 @@ export interface StreamState {
   readonly config: StreamConfig;
   /** When it was made, in milliseconds since the epoch on the broker's clock: one that was removed and made again is another. */
   readonly createdAt: number;
+  /** For how long it has had its leader, in milliseconds; undefined where it has always had the same, or nobody knows. */
+  readonly ledForMs?: number | undefined;
   /** How many messages it holds. */
   readonly messages: number;
   /** How many bytes they take. */

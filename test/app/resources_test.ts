@@ -149,16 +149,6 @@ test("a program that only sends leaves what a service has set on a stream, and a
   deepStrictEqual(admin.config?.subjects, ["events.>", "more.>"]);
   strictEqual(admin.config?.maxAgeMs, 2_000);
   strictEqual(admin.config?.description, "Events (set up by shop 1.0.0)");
-  // One replica is what nobody has asked for.
-  admin.calls.length = 0;
-  const safer = await planStream(admin, wantStream({ maxAgeMs: 9, replicas: 3 }, sender));
-  const more = { setting: "replicas", is: 1, wanted: 3 };
-  deepStrictEqual((await taken(admin, safer)).slice(0, 2), ["update", [more]]);
-  deepStrictEqual([admin.config?.replicas, admin.config?.maxAgeMs], [3, 2_000]);
-  strictEqual(admin.config?.description, "Events (set up by shop 1.0.0)");
-  admin.calls.length = 0;
-  const less = await planStream(admin, wantStream({ replicas: 2 }, sender));
-  strictEqual((await taken(admin, less))[0], "keep");
   const fixed = await planStream(admin, wantStream({ storage: "memory" }, sender));
   strictEqual(fixed.step.action, "conflict");
   // What it has set up itself it may change.

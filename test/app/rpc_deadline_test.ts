@@ -75,14 +75,14 @@ both("ctx.signal aborts at the deadline, with a TimeoutError", async ({ client, 
   ]);
   const started = performance.now();
   const error = await errorOf(
-    createClient({ bus: client }).call("slow", "wait", {}, { timeoutMs: 80 }),
+    createClient({ bus: client }).call("slow", "wait", {}, { timeoutMs: 400 }),
   );
   const took = performance.now() - started;
   ok(error instanceof TimeoutError);
-  ok(took >= 79 && took < 200, `the caller waited ${took} ms`);
+  ok(took >= 399 && took < 1_000, `the caller waited ${took} ms`);
   await until(() => aborted !== undefined);
   ok(aborted!.reason instanceof TimeoutError);
-  ok(aborted!.after > 60 && aborted!.after < 200, `aborted after ${aborted!.after} ms`);
+  ok(aborted!.after > 100 && aborted!.after < 1_000, `aborted after ${aborted!.after} ms`);
 });
 
 both(

@@ -15,19 +15,44 @@ import { resolveRetry, retryDelay } from "../../src/domain/retry.ts";
 
 const error = new Error("broken");
 
-test("an event is tried again after each failure but the last, later each time", () => {
-  const policy = resolveRetry({ attempts: 4, initialDelayMs: 10, factor: 3, jitter: 0 });
-  deepStrictEqual([1, 2, 3, 4, 5].map((attempt) => eventOutcome(policy, error, attempt, 0.5)), [
-    { kind: "retry", delayMs: 10 },
-    { kind: "retry", delayMs: 30 },
-    { kind: "retry", delayMs: 90 },
-    { kind: "dead" },
+const tried = (attempt: number) => ({ attempt, tries: attempt });
+
+test("deliveries that were handed back are no attempts, and its waits go by the deliveries all the same", () => {
+  const asked: number[] = [];
+  const policy = resolveRetry({
+    attempts: 3,
+    initialDelayMs: 10,
+    jitter: 0,
+    retryIf: (_, attempt) => asked.push(attempt) > 0,
+  });
+  const after = (attempt: number, tries: number) =>
+    eventOutcome(policy, new Error("no"), { attempt, tries }, 0);
+  deepStrictEqual([after(3, 1), after(4, 2), after(5, 3)], [
+    { kind: "retry", delayMs: 40 },
+    { kind: "retry", delayMs: 80 },
     { kind: "dead" },
   ]);
+  deepStrictEqual(asked, [3, 4]);
+});
+
+test("an event is tried again after each failure but the last, later each time", () => {
+  const policy = resolveRetry({ attempts: 4, initialDelayMs: 10, factor: 3, jitter: 0 });
+  deepStrictEqual(
+    [1, 2, 3, 4, 5].map((attempt) => eventOutcome(policy, error, tried(attempt), 0.5)),
+    [
+      { kind: "retry", delayMs: 10 },
+      { kind: "retry", delayMs: 30 },
+      { kind: "retry", delayMs: 90 },
+      { kind: "dead" },
+      { kind: "dead" },
+    ],
+  );
 });
 
 test("with one attempt an event is dead at once", () => {
-  deepStrictEqual(eventOutcome(resolveRetry({ attempts: 1 }), error, 1, 0), { kind: "dead" });
+  deepStrictEqual(eventOutcome(resolveRetry({ attempts: 1 }), error, tried(1), 0), {
+    kind: "dead",
+  });
 });
 
 test("the wait is that of the policy, with its share of chance", () => {
@@ -37,7 +62,10 @@ test("the wait is that of the policy, with its share of chance", () => {
     fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
     (attempt, random) => {
       const delayMs = retryDelay(policy, attempt, random);
-      deepStrictEqual(eventOutcome(policy, error, attempt, random), { kind: "retry", delayMs });
+      deepStrictEqual(eventOutcome(policy, error, tried(attempt), random), {
+        kind: "retry",
+        delayMs,
+      });
     },
   ));
 });
@@ -51,27 +79,29 @@ test("an event whose policy says no is dead at once; it is asked with the error 
       return given[1] < 2;
     },
   });
-  strictEqual(eventOutcome(policy, error, 1, 0).kind, "retry");
-  strictEqual(eventOutcome(policy, error, 2, 0).kind, "dead");
+  strictEqual(eventOutcome(policy, error, tried(1), 0).kind, "retry");
+  strictEqual(eventOutcome(policy, error, tried(2), 0).kind, "dead");
   deepStrictEqual(seen, [[error, 1], [error, 2]]);
 });
 
 test("a policy is not asked about the last failure, and cannot make more of it", () => {
   const policy = resolveRetry({ attempts: 2, retryIf: () => true });
-  strictEqual(eventOutcome(policy, error, 2, 0).kind, "dead");
+  strictEqual(eventOutcome(policy, error, tried(2), 0).kind, "dead");
   const asked = resolveRetry({
     attempts: 2,
     retryIf: () => {
       throw new Error("asked");
     },
   });
-  strictEqual(eventOutcome(asked, error, 2, 0).kind, "dead");
-  throws(() => eventOutcome(asked, error, 1, 0), /asked/);
+  strictEqual(eventOutcome(asked, error, tried(2), 0).kind, "dead");
+  throws(() => eventOutcome(asked, error, tried(1), 0), /asked/);
 });
 
 test("an event that may have cost its leader the leadership is tried again as any other, and no policy is asked", () => {
   const never = { attempts: 2, initialDelayMs: 10, jitter: 0, retryIf: () => false };
-  const outcomes = [1, 2].map((attempt) => standstillOutcome(resolveRetry(never), attempt, 0));
+  const outcomes = [1, 2].map((attempt) =>
+    standstillOutcome(resolveRetry(never), tried(attempt), 0)
+  );
   deepStrictEqual(outcomes, [{ kind: "retry", delayMs: 10 }, { kind: "dead" }]);
 });
 

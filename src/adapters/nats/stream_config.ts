@@ -69,7 +69,9 @@ export function toServer(config: StreamConfig, batched: boolean): ServerConfig {
 }
 
 /** A stream as the server describes it. */
-export function fromServer({ config, created, state }: StreamInfo): StreamState {
+export function fromServer({ config, created, state, cluster, ts }: StreamInfo): StreamState {
+  // Servers before 2.12 do not say it.
+  const { leader_since: since } = (cluster ?? {}) as { readonly leader_since?: string };
   return {
     config: {
       name: config.name,
@@ -92,6 +94,7 @@ export function fromServer({ config, created, state }: StreamInfo): StreamState 
       direct: config.allow_direct === true,
     },
     createdAt: Date.parse(created),
+    ledForMs: since && ts ? Date.parse(ts) - Date.parse(since) : undefined,
     messages: state.messages,
     bytes: state.bytes,
     // Servers differ in what they say of a stream that never held anything.

@@ -1,6 +1,6 @@
 // Fast ingest: a burst of messages for one stream, which the server acknowledges some hundreds at a time.
 
-import { AegisError, ClosedError, TimeoutError, UnavailableError } from "../../domain/error.ts";
+import { ClosedError, TimeoutError, UnavailableError } from "../../domain/error.ts";
 import type { Messaging, Subscription } from "../../ports/messaging.ts";
 import type { Ingest, IngestOptions } from "../../ports/stream.ts";
 import { IngestBatch, type IngestMessage } from "./ingest_batch.ts";
@@ -22,8 +22,6 @@ export interface IngestParts {
   readonly publish: (message: IngestMessage) => Promise<unknown>;
   /** Called when the server says that the stream takes no bursts. */
   readonly onUnsupported: (stream: string) => void;
-  /** Called when a burst has broken, and it may be that another server leads the stream now. */
-  readonly onLost: (stream: string) => void;
 }
 
 /** How often it is looked how a burst goes, in milliseconds. */
@@ -40,8 +38,6 @@ const SINGLES = 256;
 /** How many messages are held at least before the first word of the server. */
 const FIRST_WINDOW = 1_000;
 const UNSUPPORTED = 10205;
-/** What a burst breaks with where its stream has no leader, or another one. */
-const LOST = ["SERVICE_UNAVAILABLE", "TIMEOUT", "STREAM_NOT_FOUND"] as const;
 
 /** A burst of messages over NATS: batches, one after another. */
 export class NatsIngest implements Ingest, Enlisted {
@@ -238,7 +234,6 @@ export class NatsIngest implements Ingest, Enlisted {
   #break(error: Error): void {
     if (this.#over) return;
     this.#finish();
-    if (LOST.some((code) => AegisError.is(error, code))) this.#parts.onLost(this.#stream);
     this.#tell(() => this.#options.onBroken(error));
   }
 

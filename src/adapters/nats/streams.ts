@@ -19,7 +19,6 @@ import type { Enlisted, PullParts } from "./pull_parts.ts";
 import { Requests } from "./requests.ts";
 import { createStreamAdmin } from "./stream_admin.ts";
 import { StreamApi } from "./stream_api.ts";
-import { IngestRest } from "./ingest_rest.ts";
 import { type IngestParts, NatsIngest } from "./stream_ingest.ts";
 import { scheduleHeaders } from "./schedule.ts";
 import { StreamPublisher } from "./stream_publish.ts";
@@ -99,9 +98,6 @@ export function createNatsStreams(
     failed: link.failed,
   });
   const withoutIngest = new Set<string>();
-  const rest = new IngestRest(async (stream) =>
-    (await admin.stream(stream))?.config.duplicateWindowMs ?? 0
-  );
   const ingestParts: IngestParts = {
     messaging,
     enlisted,
@@ -109,7 +105,6 @@ export function createNatsStreams(
     failed: link.failed,
     publish: ({ subject, body, headers }) => publisher.publish(subject, body, headers, SINGLE_MS),
     onUnsupported: (stream) => void withoutIngest.add(stream),
-    onLost: (stream) => rest.begin(stream),
   };
   messaging.onRefused?.((subject, error) => {
     for (const one of enlisted) one.refused(subject, error);
@@ -132,9 +127,7 @@ export function createNatsStreams(
     },
     remove: (stream, sequence) => removeMessage(api, stream, sequence),
     ingest(stream, options) {
-      if (!hasFastIngest(connection) || withoutIngest.has(stream) || rest.has(stream)) {
-        return undefined;
-      }
+      if (!hasFastIngest(connection) || withoutIngest.has(stream)) return undefined;
       return new NatsIngest(ingestParts, stream, options);
     },
     pull: (stream, consumer, options) => new NatsPull(parts, stream, consumer, options),
