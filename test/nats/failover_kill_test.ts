@@ -61,7 +61,8 @@ test("a balanced leader that is killed is followed within three seconds", async 
 
 test("a leader that is stopped in order hands over at once, and no call fails", async () => {
   await using server = await startNatsServer();
-  await withGroup({ servers: [server.url], leaders: 3 }, async (group) => {
+  const options = { servers: [server.url], policy: "balanced", leaders: 3 };
+  await withGroup(options, async (group) => {
     const candidates = await three(group);
     const load = group.load();
     for (let round = 1; round <= 2; round++) {
@@ -73,14 +74,15 @@ test("a leader that is stopped in order hands over at once, and no call fails", 
     }
     await load.end();
     deepStrictEqual(load.failures, []);
-    // It is some 15 ms; the lease of one that does not hand over is 600.
-    ok(load.longestGapMs() < 550, `${load.longestGapMs()} ms without an answer`);
+    // It is some 15 ms, and what a busy machine takes; the lease of one that does not hand over is 2,000.
+    ok(load.longestGapMs() < 1_900, `${load.longestGapMs()} ms without an answer`);
   });
 });
 
 test("a leader that is stopped with calls and commands in hand finishes those, and is followed when the calls of the leader are done", async () => {
   await using server = await startNatsServer();
-  await withGroup({ servers: [server.url], leaders: 2 }, async (group) => {
+  const options = { servers: [server.url], policy: "balanced", leaders: 2 };
+  await withGroup(options, async (group) => {
     const candidates = await three(group);
     const jobs = await Promise.all(
       Array.from({ length: 9 }, () => group.client.send("ledger", "long")),
@@ -100,8 +102,8 @@ test("a leader that is stopped with calls and commands in hand finishes those, a
     await load.end();
     await slow.end();
     deepStrictEqual([load.failures, slow.failures], [[], []]);
-    // What it had begun it has ended: 200 ms, and some 15; without handing over there would be 600 more.
-    ok(load.longestGapMs() < 750, `${load.longestGapMs()} ms without an answer`);
+    // What it had begun it has ended: 200 ms, and some 15; without handing over there would be 2,000 more.
+    ok(load.longestGapMs() < 1_900, `${load.longestGapMs()} ms without an answer`);
     const answers = [...load.answers, ...slow.answers].sort((a, b) => a.at - b.at);
     const first = answers.findIndex((answer) => answer.token > token);
     ok(answers.slice(first).every((answer) => answer.token > token));
