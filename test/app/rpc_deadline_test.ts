@@ -124,7 +124,7 @@ both("timeoutMs of a handler ends it before its caller would", async ({ client, 
   const took = performance.now() - started;
   ok(error instanceof TimeoutError);
   ok(error.message.includes("slow.wait") && error.message.includes("60 ms"), error.message);
-  ok(took >= 55 && took < 250, `${took} ms`);
+  ok(took >= 55 && took < 1_000, `${took} ms`);
   await until(() => reason instanceof TimeoutError);
 });
 

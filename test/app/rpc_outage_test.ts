@@ -154,7 +154,7 @@ test("a call made while the bus is away fails as unavailable when its time is ov
   const took = performance.now() - started;
   ok(error instanceof UnavailableError);
   strictEqual(error.details.sent, false);
-  ok(took >= 39 && took < 200, `${took} ms`);
+  ok(took >= 39 && took < 1_000, `${took} ms`);
 });
 
 test("a call whose answer an outage swallowed says that it may have been run", async () => {

@@ -59,7 +59,7 @@ both("stop() aborts what runs longer than graceMs", async ({ client, serve }) =>
   const started = performance.now();
   await service.stop({ graceMs: 50 });
   const took = performance.now() - started;
-  ok(took >= 49 && took < 500, `${took} ms`);
+  ok(took >= 49 && took < 1_500, `${took} ms`);
   ok(reason instanceof UnavailableError);
   const error = await calling;
   ok(error instanceof UnavailableError);
