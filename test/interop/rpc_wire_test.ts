@@ -1,7 +1,7 @@
 // The wire of RPC: raw bytes, as any program writes and reads them.
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { createClient, NotActiveError, rpc, RpcError } from "../../mod.ts";
+import { createClient, NotActiveError, rpc, RpcError, TimeoutError } from "../../mod.ts";
 import { msgpack } from "../../msgpack.ts";
 import { createJsonCodec } from "../../src/adapters/system/json.ts";
 import type { FreshFields } from "../../src/domain/envelope.ts";
@@ -173,7 +173,12 @@ for (const code of ["NOT_ACTIVE", "ELECTING"]) {
         ok(error instanceof NotActiveError);
         deepStrictEqual([error.code, error.message], [code, "I stand by"]);
         // Without that it waits for the next leader, within its own time.
-        const late = await errorOf(call("shop", method, {}, { timeoutMs: 1_000 }));
+        // That may be over while it is asking once more, and then it is a time-out.
+        let late: unknown;
+        for (let i = 0; i < 5 && !(late instanceof NotActiveError); i++) {
+          late = await errorOf(call("shop", method, {}, { timeoutMs: 500 }));
+          ok(late instanceof NotActiveError || late instanceof TimeoutError, `${late}`);
+        }
         ok(late instanceof NotActiveError);
         deepStrictEqual([late.code, (late.cause as Error).message], [code, "I stand by"]);
       }
