@@ -32,8 +32,16 @@ async function demo(): Promise<void> {
   const { call } = createClient({ bus });
   // It may run twice, so what a leader takes with it as it dies is sent to the next one.
   const options = { timeoutMs: 30_000, idempotent: true };
-  const pay = () => call<{ by: string; pid: number }>("payments", "pay", {}, options);
-  while (await pay().catch(() => undefined) === undefined) await sleep(100);
+  const pay = async () => {
+    for (let left = 300;; left--) {
+      try {
+        return await call<{ by: string; pid: number }>("payments", "pay", {}, options);
+      } catch (error) {
+        if (left === 0) throw error;
+        await sleep(100); // nobody is there yet
+      }
+    }
+  };
 
   for (const [signal, what] of [["SIGKILL", "killed"], ["SIGTERM", "stopped"]] as const) {
     const leader = await pay();
