@@ -108,7 +108,7 @@ const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
     "event_slots.ts",
     "event_types.ts",
     "hand_backs.ts",
-    "handed_back.ts",
+    "hand_back_notes.ts",
     "keep_working.ts",
     "on.ts",
     "publish_endings.ts",

@@ -10,7 +10,7 @@ import {
 } from "../domain/event_outcome.ts";
 import type { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { Handling } from "./event_handling.ts";
-import type { HandedBack } from "./handed_back.ts";
+import type { HandBackNotes } from "./hand_back_notes.ts";
 import { stoodStill } from "./leading.ts";
 import type { Measures } from "./measures.ts";
 import type { EventHandler } from "./on.ts";
@@ -25,7 +25,7 @@ export interface FailureParts {
   readonly deadLetters: DeadLetterWriter;
   readonly suspects: Suspects;
   /** Where it is noted what was handed back; undefined where nobody asks that later. */
-  readonly handedBack: HandedBack | undefined;
+  readonly notes: HandBackNotes | undefined;
 }
 
 /** Why an event has failed for good. */
@@ -152,10 +152,10 @@ export class EventFailures {
 
   /** Asks how many deliveries of an event were handed back; where nobody can tell, each was an attempt. */
   async #recount(handling: Handling): Promise<void> {
-    const { handedBack, runtime: { logger } } = this.#parts;
-    if (handedBack === undefined || handling.attempt === 1) return;
+    const { notes, runtime: { logger } } = this.#parts;
+    if (notes === undefined || handling.attempt === 1) return;
     try {
-      handling.handedBack = await handedBack.count(handling.delivery, handling.arrivedAt);
+      handling.handedBack = await notes.count(handling.delivery, handling.arrivedAt);
     } catch (error) {
       logger.debug("It cannot be read how often an event was handed back", { error });
     }

@@ -2,7 +2,7 @@
 
 import type { Timer } from "../ports/clock.ts";
 import type { Handling } from "./event_handling.ts";
-import type { HandedBack } from "./handed_back.ts";
+import type { HandBackNotes } from "./hand_back_notes.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** How long others wait for what is handed back until that is noted, in milliseconds: then it counts as an attempt. */
@@ -17,13 +17,13 @@ interface Returned {
 /** Hands events back: those that come together under one note. */
 export class HandBacks {
   readonly #runtime: Runtime;
-  readonly #notes: HandedBack | undefined;
+  readonly #notes: HandBackNotes | undefined;
   #waiting: Returned[] = [];
   #noting: Returned[] = [];
   #timer: Timer | undefined;
 
   /** Makes it; without `notes` nothing is noted. */
-  constructor(runtime: Runtime, notes: HandedBack | undefined) {
+  constructor(runtime: Runtime, notes: HandBackNotes | undefined) {
     this.#runtime = runtime;
     this.#notes = notes;
   }

@@ -54,7 +54,7 @@ export class Subscriber implements Work {
       mayGive: () => isShared(handler) && runtime.transport.status === "connected",
       give: (handlings) => this.#relieve(handlings),
     });
-    this.#handBacks = new HandBacks(runtime, parts.handedBack);
+    this.#handBacks = new HandBacks(runtime, parts.notes);
     this.#measures = new Measures(runtime, "handle", { service, event: handler.pattern });
     this.#failures = new EventFailures(parts, this.#measures, (handling) => this.#leave(handling));
   }

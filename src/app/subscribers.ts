@@ -4,7 +4,7 @@ import type { Stamp } from "../domain/stamp.ts";
 import { DeadLetterWriter } from "./dead_letter_writer.ts";
 import type { HandlingParts } from "./event_handling.ts";
 import { Source, type SourceHealth } from "./source.ts";
-import { HandedBack } from "./handed_back.ts";
+import { HandBackNotes } from "./hand_back_notes.ts";
 import type { BusStreams } from "./bus_streams.ts";
 import type { EventHandler } from "./on.ts";
 import { patiently } from "./patience.ts";
@@ -59,7 +59,7 @@ export class Subscribers {
       const kind = "events" as const;
       const deadLetters = new DeadLetterWriter({ ...common, kind, handles: pattern, mode });
       const suspects = new Suspects(streams, handlerId, stamp);
-      const handedBack = ephemeral ? undefined : new HandedBack({
+      const notes = ephemeral ? undefined : new HandBackNotes({
         streams,
         stamp,
         handlerId,
@@ -67,7 +67,7 @@ export class Subscribers {
         floor: () => source.floor,
         clock: runtime.clock,
       });
-      const parts = { ...options, handler, handlerId, source, deadLetters, suspects, handedBack };
+      const parts = { ...options, handler, handlerId, source, deadLetters, suspects, notes };
       return { handler, source, subscriber: new Subscriber(parts) };
     });
     this.work = together(this.#entries.map(({ subscriber }) => subscriber));

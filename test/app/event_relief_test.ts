@@ -15,7 +15,7 @@ import { EventRelief } from "../../src/app/event_relief.ts";
 import type { Handling } from "../../src/app/event_handling.ts";
 import { EventSlots } from "../../src/app/event_slots.ts";
 import { HandBacks } from "../../src/app/hand_backs.ts";
-import type { HandedBack } from "../../src/app/handed_back.ts";
+import type { HandBackNotes } from "../../src/app/hand_back_notes.ts";
 import type { Runtime } from "../../src/app/runtime.ts";
 import { bothStreams, type Buses, until } from "./buses.ts";
 import { turns } from "./command_run_tools.ts";
@@ -218,7 +218,7 @@ function noting(status: "connected" | "reconnecting" = "connected") {
             store: (error) => error === undefined ? resolve() : reject(error),
           })
         ),
-    } as unknown as HandedBack,
+    } as unknown as HandBackNotes,
   );
   const give = (name: string) => handBacks.give({} as Handling, () => told.push(name));
   return { clock, notes, told, handBacks, give };

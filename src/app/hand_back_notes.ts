@@ -20,7 +20,7 @@ interface Noted {
 }
 
 /** What notes are made of. */
-export interface HandedBackParts {
+export interface HandBackNotesParts {
   readonly streams: BusStreams;
   readonly stamp: Stamp;
   /** What all instances of the handler have in common. */
@@ -35,12 +35,12 @@ export interface HandedBackParts {
  * Keeps the notes of one consumer beside the dead letters, where all of its instances see them: one message, whatever was
  * handed back. They are written before the server is told, so that who has an event finds what was noted of it before.
  */
-export class HandedBack {
-  readonly #parts: HandedBackParts;
+export class HandBackNotes {
+  readonly #parts: HandBackNotesParts;
   readonly #subject: string;
   #reading: { readonly since: number; readonly noted: Promise<Noted> } | undefined;
 
-  constructor(parts: HandedBackParts) {
+  constructor(parts: HandBackNotesParts) {
     this.#parts = parts;
     this.#subject = handedBackSubject(parts.handlerId, parts.consumer);
   }
