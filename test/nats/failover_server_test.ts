@@ -4,16 +4,9 @@ import { ok } from "node:assert/strict";
 import { test } from "node:test";
 import { startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 import { LEADERS_BUCKET } from "../../src/domain/lease_record.ts";
+import { streamLeader } from "./cluster_tools.ts";
 import { withGroup } from "./failover_tools.ts";
 import { pause, until } from "./outage_tools.ts";
-import { open, type Opened } from "./stream_tools.ts";
-
-/** The name of the server that leads the bucket. */
-async function bucketLeader({ connection }: Opened): Promise<string> {
-  const answer = await connection.request(`$JS.API.STREAM.INFO.KV_${LEADERS_BUCKET}`, "");
-  const { cluster } = answer.json() as { cluster?: { leader?: string } };
-  return cluster?.leader ?? "";
-}
 
 for (const how of ["kill", "stop"] as const) {
   test(`a server that is ${how === "kill" ? "killed" : "stopped"} and comes back has one leader again`, async () => {
@@ -60,16 +53,10 @@ test("a cluster that loses the leader of the bucket has one leader of the group,
     }
     await until("somebody leads", () => group.leader() !== undefined, 30_000);
     const load = group.load("write");
-    await using opened = await open(cluster.urls);
     for (let round = 1; round <= 2; round++) {
       await pause(500);
       const before = load.answers.length;
-      let name = "";
-      await until("the bucket has a leader", async () => {
-        name = await bucketLeader(opened).catch(() => "");
-        return name !== "";
-      }, 30_000);
-      const server = cluster.servers.find((each) => each.name === name)!;
+      const server = await streamLeader(cluster, `KV_${LEADERS_BUCKET}`);
       await server.kill();
       await until("calls are answered", () => load.answers.length > before + 20, 60_000);
       await server.restart();

@@ -4,7 +4,8 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { type Bus, ConflictError, connect, type Kv, TimeoutError } from "../../mod.ts";
 import { type NatsCluster, startNatsCluster } from "../../tools/nats_server.ts";
-import { revisionsGoBack, tell, toolsOf } from "./kv_tools.ts";
+import { streamLeader } from "./cluster_tools.ts";
+import { revisionsGoBack, tell } from "./kv_tools.ts";
 import { logger, pause, until } from "./outage_tools.ts";
 
 /** How often each counts: what is counted until a lost watch is found must fit into the history. */
@@ -13,9 +14,7 @@ const PATIENCE = { timeoutMs: 60_000 };
 
 /** Kills the server that leads the bucket, and starts it again. */
 async function killLeader(cluster: NatsCluster): Promise<void> {
-  await using tools = await toolsOf(cluster.urls.join(","));
-  const { cluster: place } = await tools.manager.streams.info("KV_shared");
-  const leader = cluster.servers.find(({ name }) => name === place?.leader)!;
+  const leader = await streamLeader(cluster, "KV_shared");
   await leader.kill();
   await pause(500);
   await leader.restart();
