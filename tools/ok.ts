@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { execute, type Outcome } from "./execute.ts";
 import { ENTRIES } from "./layers.ts";
 import { countTests } from "./test_counts.ts";
+import { testFailures } from "./test_failures.ts";
 
 interface Step {
   readonly name: string;
@@ -96,6 +97,7 @@ async function main(): Promise<{ passed: number; failed: number }> {
     }
     const reason = code === 0 ? "no test is named as passed" : `exit code ${code}`;
     console.log(`${output}\nFAIL  ${name}, ${seconds}: ${reason}\n      ${command.join(" ")}`);
+    for (const failure of tests ? testFailures(output) : []) console.log(`      ${failure}`);
     failed += Math.max(1, counts?.failed ?? 0);
     if (!process.argv.includes("--all")) break;
   }

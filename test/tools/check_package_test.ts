@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { checkExamples, checkExports } from "../../tools/check_exports.ts";
 import { checkManifest, jsrManifest, type Manifest } from "../../tools/check_manifest.ts";
 import { countTests } from "../../tools/test_counts.ts";
+import { testFailures } from "../../tools/test_failures.ts";
 
 const SOURCES = [
   `import * as v from "valibot";`,
@@ -75,4 +76,20 @@ test("countTests() reads the summaries of Deno, Node and Bun", () => {
   deepStrictEqual(countTests(node), { passed: 4, failed: 2 });
   deepStrictEqual(countTests(bun), { passed: 3, failed: 1 });
   strictEqual(countTests("error: Module not found"), undefined);
+});
+
+test("testFailures() names what failed, and the error, on Deno, Node and Bun", () => {
+  const deno =
+    "a ... ok (1ms)\n\n ERRORS \n\nb \x1b[0m=> ./test/b_test.ts:1:1\nerror: AssertionError: 1 !== 2\n\n" +
+    " FAILURES \n\nb => ./test/b_test.ts:1:1\n\nFAILED | 1 passed | 1 failed (2ms)\n";
+  const node =
+    "✔ a (1ms)\n✖ b (2.5ms)\n\n✖ failing tests:\n\ntest at test/b_test.ts:1:1\n✖ b (2.5ms)\n" +
+    "  AssertionError [ERR_ASSERTION]: 1 !== 2\n";
+  const bun =
+    "AssertionError: of another\n(pass) a [0.97ms]\n5 | ok(n);\nAssertionError: 1 !== 2\n" +
+    "      at b_test.ts:5\n(fail) b [3.00ms]\n\n1 tests failed:\n(fail) b [3.00ms]\n";
+  deepStrictEqual(testFailures(deno), ["b: error: AssertionError: 1 !== 2"]);
+  deepStrictEqual(testFailures(node), ["b: AssertionError [ERR_ASSERTION]: 1 !== 2"]);
+  deepStrictEqual(testFailures(bun), ["b: AssertionError: 1 !== 2"]);
+  deepStrictEqual(testFailures("ok | 1 passed | 0 failed"), []);
 });
