@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { watchProcess } from "../tools/guard.ts";
+import { watchChild } from "../tools/guard.ts";
 import type { Runtime } from "../tools/runtime.ts";
 
 /** A child that was started and is ready. */
@@ -38,11 +38,11 @@ export async function startChild(
     stdio: ["pipe", "pipe", "inherit"],
     detached: true, // so that Ctrl-C reaches the parent alone, which ends its children in order
   });
-  const forget = process.pid === undefined ? () => {} : watchProcess(process.pid);
+  watchChild(process);
   const exited = new Promise<void>((resolve) => {
     process.once("error", () => resolve());
     process.once("close", () => resolve());
-  }).then(forget);
+  });
   const answers = readAnswers(process, `${script} on ${runtime.name}`);
   const child: Child = {
     ask: async (order) => {

@@ -5,7 +5,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Client, connect, createClient, createLogger } from "../mod.ts";
-import { watchProcess } from "../tools/guard.ts";
+import { watchChild } from "../tools/guard.ts";
 import type { NatsServer } from "../tools/nats_server.ts";
 import type { Runtime } from "../tools/runtime.ts";
 import { LONG_MS } from "./failover_contract.ts";
@@ -73,7 +73,7 @@ async function start(runtime: Runtime, url: string, policy: string): Promise<Chi
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });
-  if (child.pid !== undefined) watchProcess(child.pid);
+  watchChild(child);
   await new Promise((resolve, reject) => {
     child.stdout.once("data", resolve);
     child.once("close", () => reject(new Error("An instance did not start")));

@@ -64,14 +64,17 @@ function start(...args: readonly string[]): Program {
     env: { ...process.env, NO_COLOR: "1", AEGIS_SERVERS: "" },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const began = performance.now();
+  const since = () => Math.round(performance.now() - began);
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => output += text);
   }
   const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
   const ended = new Promise<number | null>((resolve) =>
-    child.once("close", (code) => {
+    child.once("close", (code, signal) => {
       clearTimeout(limit);
+      if (signal !== null) output += `\nended by ${signal} after ${since()} ms`;
       resolve(code);
     })
   );

@@ -1,10 +1,22 @@
 // Ends what a test process started when that process is gone, however it ended.
 
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
-import { appendFileSync, mkdtempSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+
+/**
+ * When the process with a number was started, as Linux tells it; nothing elsewhere. Numbers are given again, also to threads,
+ * within minutes where many programs are started: another process must not be ended for one that had its number before.
+ */
+const STARTED = `
+started() {
+  read -r stat 2> /dev/null < "/proc/$1/stat" || return
+  set -- \${stat##*) }
+  echo "\${20}"
+}
+`;
 
 /**
  * Test runners leave without an `exit` event, and a killed process has none at all. So a shell waits for the end of a pipe,
@@ -13,24 +25,29 @@ import process from "node:process";
  * The list is a file, which has a line as soon as it is written: what would go through the pipe may still be waiting in this
  * process when that is killed. Once its folder has another name, nobody can write to it any more.
  */
-const SCRIPT = `
+const SCRIPT = `${STARTED}
 while read -r _; do :; done
 mv "$1" "$1-over" || exit
-pids=" " folder="$1-over"
+processes=" " folder="$1-over"
 set --
 while read -r operation value; do
   case "$operation" in
-    process) pids="$pids$value " ;;
-    ended) pids="\${pids%% $value *} \${pids#* $value }" ;;
+    process) processes="$processes$value " ;;
+    ended)
+      others="\${processes#* $value/}"
+      [ "$others" = "$processes" ] || processes="\${processes%% $value/*} \${others#* }" ;;
     folder) set -- "$@" "$value" ;;
   esac
 done < "$folder/list"
-for pid in $pids; do kill -9 "$pid"; done
+for process in $processes; do
+  pid="\${process%/*}"
+  [ "$process" = "$pid/$(started "$pid")" ] && kill -9 "$pid"
+done
 rm -rf -- "$folder" "$@"
 `;
 
 /** Puts the process that runs it on the list, and makes it another one; where the list is closed, it ends. */
-const ANNOUNCE = `echo "process $$" >> "$0" && exec "$@"`;
+const ANNOUNCE = `${STARTED} echo "process $$/$(started $$)" >> "$0" && exec "$@"`;
 
 const isWindows = process.platform === "win32";
 let guard: ChildProcess | undefined;
@@ -80,11 +97,26 @@ export function spawnWatched(
   return child;
 }
 
-/** Puts a process under watch that runs already; what is returned takes it off. */
+/** Puts a process under watch that was started already, until it has ended. */
+export function watchChild(child: ChildProcess): void {
+  if (child.pid !== undefined) child.once("exit", watchProcess(child.pid));
+}
+
+/** Puts a process under watch that another one has started; what is returned takes it off. */
 export function watchProcess(pid: number): () => void {
   processes.add(pid);
-  tell("process", pid);
+  tell("process", `${pid}/${startOf(pid)}`);
   return () => forget(pid);
+}
+
+/** The same as `started` of the scripts. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
 }
 
 function forget(pid: number): void {

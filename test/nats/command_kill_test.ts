@@ -17,7 +17,7 @@ import {
   createService,
 } from "../../mod.ts";
 import { serverAckWaitOf } from "../../src/app/command_lease.ts";
-import { watchProcess } from "../../tools/guard.ts";
+import { watchChild } from "../../tools/guard.ts";
 import { startNatsServer } from "../../tools/nats_server.ts";
 import { findDeno, findNode } from "../../tools/runtime.ts";
 import { type Note, notesOf, overlaps, type Steps, steps } from "./command_steps.ts";
@@ -68,7 +68,7 @@ function here(name: string, ackWaitMs: number, run: (here: Here) => Promise<void
             [...flags, PROGRAM, server.url, file, who, `${ackWaitMs}`, `${concurrency}`],
             { stdio: ["ignore", "pipe", "inherit"] },
           );
-          if (child.pid !== undefined) watchProcess(child.pid);
+          watchChild(child);
           children.push(child);
           const ended = new Promise((resolve) => child.once("close", resolve));
           await new Promise((resolve, reject) => {

@@ -6,7 +6,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { AegisError, CommandError, type CommandRecord, connect, createClient } from "../../mod.ts";
-import { watchProcess } from "../../tools/guard.ts";
+import { watchChild } from "../../tools/guard.ts";
 import { startNatsServer } from "../../tools/nats_server.ts";
 import { findDeno, findNode } from "../../tools/runtime.ts";
 import { logger, pause, until } from "./outage_tools.ts";
@@ -27,7 +27,7 @@ async function program(stack: AsyncDisposableStack, ...args: readonly string[]):
   const child: ChildProcess = spawn(runtime.bin, [...flags, PROGRAM, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  watchProcess(child.pid!);
+  watchChild(child);
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const kill = async () => {
     if (child.exitCode === null && child.signalCode === null) process.kill(child.pid!, "SIGKILL");

@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { connect, createClient, createService, on } from "../../mod.ts";
-import { watchProcess } from "../../tools/guard.ts";
+import { watchChild } from "../../tools/guard.ts";
 import { startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 import { findDeno, findNode } from "../../tools/runtime.ts";
 import { isExact, proveEvents, reportText } from "../proof/event_proof.ts";
@@ -24,7 +24,7 @@ const why = onDeno ? "" : " (on Deno only: its processes run there)";
 function start(url: string): { readonly child: ChildProcess; readonly ended: Promise<unknown> } {
   const flags = runtime.name === "deno" ? ["run", "-A", "-q"] : [];
   const child = spawn(runtime.bin, [...flags, PROGRAM, url], { stdio: "ignore" });
-  if (child.pid !== undefined) watchProcess(child.pid);
+  watchChild(child);
   return { child, ended: new Promise((resolve) => child.once("close", resolve)) };
 }
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { AegisError, type Bus, type Client, connect, createClient } from "../../mod.ts";
-import { watchProcess } from "../../tools/guard.ts";
+import { watchChild } from "../../tools/guard.ts";
 import { findDeno, findNode } from "../../tools/runtime.ts";
 import { leadersOf, LEDGER, type Ledger, type Note, notesOf, setbacks } from "./failover_notes.ts";
 import { logger, pause, until } from "./outage_tools.ts";
@@ -144,7 +144,7 @@ async function runGroup(
         const child = spawn(runtime.bin, [...flags, ...args], {
           stdio: ["ignore", "pipe", "inherit"],
         });
-        if (child.pid !== undefined) watchProcess(child.pid);
+        watchChild(child);
         children.push(child);
         const ended = new Promise((resolve) => child.once("close", resolve));
         await new Promise((resolve, reject) => {

@@ -10,7 +10,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect as connectNats } from "@nats-io/transport-node";
 import { AegisError, type Bus, connect, createClient, createService, rpc } from "../../mod.ts";
 import { instancePrefix, REGISTRY_BUCKET } from "../../src/domain/instance.ts";
-import { watchProcess } from "../../tools/guard.ts";
+import { watchChild } from "../../tools/guard.ts";
 import { type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
 import { findDeno, findNode } from "../../tools/runtime.ts";
 import { logger, pause, until } from "./outage_tools.ts";
@@ -36,7 +36,7 @@ async function spawnInstance(
   const child = spawn(runtime.bin, [...flags, PROGRAM, server.url, instanceId, `${ttlMs}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  if (child.pid !== undefined) watchProcess(child.pid);
+  watchChild(child);
   await new Promise((resolve, reject) => {
     child.stdout.once("data", resolve);
     child.once("close", () => reject(new Error(`${instanceId} did not start`)));

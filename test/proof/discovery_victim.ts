@@ -5,7 +5,7 @@ import { connect as dial, createServer, type Server, type Socket } from "node:ne
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { watchProcess } from "../../tools/guard.ts";
+import { watchChild } from "../../tools/guard.ts";
 import { freePorts, type NatsServer } from "../../tools/nats_server.ts";
 import type { Runtime } from "../../tools/runtime.ts";
 
@@ -103,9 +103,9 @@ export class Victim {
       stdio: ["ignore", "pipe", "inherit"],
       detached: true,
     });
-    const forget = child.pid === undefined ? () => {} : watchProcess(child.pid);
+    watchChild(child);
     this.#child = child;
-    this.#ended = new Promise<void>((resolve) => child.once("close", () => resolve())).then(forget);
+    this.#ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
     await new Promise<void>((resolve, reject) => {
       createInterface({ input: child.stdout! }).once("line", () => resolve());
       child.once("close", () => reject(new Error(`${name} ended before it worked`)));

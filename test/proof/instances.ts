@@ -5,7 +5,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { watchProcess } from "../../tools/guard.ts";
+import { watchChild } from "../../tools/guard.ts";
 import type { Runtime } from "../../tools/runtime.ts";
 
 /** How they are started, and ended. */
@@ -52,12 +52,9 @@ export class Instances {
     const notes = `${++this.#files}.txt`;
     const args = [...flags, this.#program, ...argsOf(join(folder, notes))];
     const child = spawn(runtime.bin, args, { stdio: ["ignore", "pipe", "ignore"], detached: true });
-    const forget = child.pid === undefined ? () => {} : watchProcess(child.pid);
+    watchChild(child);
     this.#running.set(child, notes);
-    child.once("close", () => {
-      this.#running.delete(child);
-      forget();
-    });
+    child.once("close", () => this.#running.delete(child));
     return await new Promise<boolean>((resolve) => {
       createInterface({ input: child.stdout! }).once("line", () => resolve(true));
       child.once("close", () => resolve(false));

@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { watchProcess } from "../../tools/guard.ts";
+import { watchChild } from "../../tools/guard.ts";
 import { startNatsServer } from "../../tools/nats_server.ts";
 
 const PROGRAM = fileURLToPath(new URL("command_exit_program.ts", import.meta.url));
@@ -16,7 +16,7 @@ async function run(...args: readonly string[]) {
   const child = spawn(process.execPath, [...flags, PROGRAM, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  watchProcess(child.pid!);
+  watchChild(child);
   const limit = setTimeout(() => process.kill(child.pid!, "SIGKILL"), 25_000);
   let text = "", overAt = NaN;
   child.stdout.on("data", (chunk) => {

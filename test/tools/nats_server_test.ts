@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect as dial, createServer, type Server } from "node:net";
@@ -213,24 +213,43 @@ test("a process that has ended is watched no longer: another one may have its nu
     script,
     `import { spawn } from "node:child_process";
      import { once } from "node:events";
-     import { spawnWatched, watchProcess } from ${JSON.stringify(GUARD.href)};
+     import { appendFileSync, readdirSync } from "node:fs";
+     import { spawnWatched, watchChild, watchProcess } from ${JSON.stringify(GUARD.href)};
      const start = () => spawn("sleep", ["600"], { stdio: "ignore", detached: true });
-     const [left, kept] = [start(), start()];
+     const [left, later, kept, child] = [start(), start(), start(), start()];
      const forget = watchProcess(left.pid);
      watchProcess(kept.pid);
+     watchChild(child);
+     const ended = spawn("true", [], { stdio: "ignore" });
+     watchChild(ended);
+     await once(ended, "exit");
      await once(spawnWatched("true", [], { stdio: "ignore" }), "exit");
      forget();
-     console.log(JSON.stringify([left.pid, kept.pid]));
+     const [guard] = readdirSync(process.env.TMPDIR).filter((name) => name.startsWith("guard-"));
+     const list = process.env.TMPDIR + "/" + guard + "/list";
+     // As where one was started long before, and nobody has seen it end.
+     appendFileSync(list, "process " + later.pid + "/1\\n");
+     console.log(JSON.stringify([left.pid, later.pid, kept.pid, child.pid]));
      process.exit();`,
   );
   const args = "Deno" in globalThis ? ["run", "-A", "-q", script] : [script];
-  const text = await new Promise<string>((resolve, reject) =>
-    execFile(process.execPath, args, (error, stdout) => error ? reject(error) : resolve(stdout))
+  const env = { ...process.env, TMPDIR: folder };
+  const said = await new Promise<string>((resolve, reject) =>
+    execFile(
+      process.execPath,
+      args,
+      { env },
+      (error, stdout) => error ? reject(error) : resolve(stdout),
+    )
   );
-  const [left, kept] = JSON.parse(text) as [number, number];
-  await until("the one under watch is gone", () => !alive(kept));
-  strictEqual(alive(left), true);
-  process.kill(left, "SIGKILL");
+  const [left, later, kept, child] = JSON.parse(said) as number[];
+  await until("those under watch are gone", () => !alive(kept!) && !alive(child!));
+  const others = process.platform === "linux" ? [left!, later!] : [left!];
+  await until("the guard is over", () => !readdirSync(folder).some((name) => /^guard/.test(name)));
+  for (const pid of others) {
+    strictEqual(alive(pid), true);
+    process.kill(pid, "SIGKILL");
+  }
   await rm(folder, { recursive: true });
 });
 
