@@ -124,7 +124,8 @@ here(
   1_000,
   async (here) => {
     const first = await here.spawn("first");
-    const job = await here.send({ ms: 3_000 });
+    // Longer than it stands still, so that it is at work still when it is awake.
+    const job = await here.send({ ms: 6_000 });
     await until("it runs", () => here.notes().some(({ what }) => what === "step"));
     await here.serve("second");
     signal(first, "SIGSTOP");
