@@ -44,6 +44,7 @@ export const ENTRIES: readonly string[] = [
 /** What every capability of `src/app` may import, with the reason why it belongs to none. */
 const SHARED: Readonly<Record<string, string>> = {
   "bus_streams.ts": "the streams of a bus, of events as of commands",
+  "consumer_checks.ts": "what is wrong with a handler's consumer, of events as of commands",
   "context.ts": "what a handler is given; every capability has handlers",
   "dead_letter_input.ts": "what is said of them, checked",
   "dead_letter_types.ts": "what they are to clients",

@@ -5,6 +5,7 @@ import type { Stamp } from "../domain/stamp.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { ConsumerConfig, ConsumerState, Delivery, Pull } from "../ports/stream.ts";
 import type { BusStreams, StreamKey } from "./bus_streams.ts";
+import { assertBegun, warnOfAckWait } from "./consumer_checks.ts";
 import { pause } from "./pause.ts";
 import { logStep, planConsumer, restarted } from "./resources.ts";
 import type { Runtime } from "./runtime.ts";
@@ -41,8 +42,6 @@ export interface SourceParts {
  */
 const LOOK_MS = 1_000;
 const IDLE_LOOK_MS = 15_000;
-/** By how much the clocks of machines may differ, in milliseconds. */
-const SKEW_MS = 60_000;
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 2_000;
 /** How long the broker may take to confirm acknowledgements; whoever waits has a limit of their own. */
@@ -98,12 +97,7 @@ export class Source {
   /** Looks what would have to be done. @throws {ConflictError} when it cannot be as it must be. */
   async plan(): Promise<void> {
     const { runtime: { clock }, streams, key, config, stamp } = this.#parts;
-    const { from } = config;
-    if (typeof from === "object" && "time" in from && from.time > clock.now() + SKEW_MS) {
-      throw new RangeError(
-        `Cannot use ${config.name}: its messages begin at a time that has not come, from which a server would begin at once`,
-      );
-    }
+    assertBegun(config, clock.now());
     const { name, planned } = await streams.plan(key, stamp);
     if (planned?.step.action === "conflict") await planned.apply();
     const consumer = await planConsumer(streams.ports.admin, { stream: name, config, stamp });
@@ -113,8 +107,10 @@ export class Source {
   /** Makes the stream and the consumer, or compares them. @throws {ConflictError} when they cannot be what they must be. */
   async prepare(): Promise<void> {
     const { runtime, streams, key, config, stamp } = this.#parts;
-    this.#stream = await streams.name(key, stamp);
     const { admin } = streams.ports;
+    this.#stream = await streams.name(key, stamp);
+    // It may have gone since somebody on this bus has found it.
+    if (!await admin.stream(this.#stream)) this.#stream = await streams.renewed(key, stamp);
     const before = await admin.stream(this.#stream);
     const planned = await planConsumer(admin, { stream: this.#stream, config, stamp });
     await planned.apply();
@@ -260,14 +256,20 @@ export class Source {
   #found(state: ConsumerState | undefined): void {
     if (state === undefined || state.config.ackWaitMs === this.#ackWaitMs) return;
     this.#ackWaitMs = state.config.ackWaitMs;
-    const { runtime: { logger }, config: { name, ackWaitMs } } = this.#parts;
-    if (ackWaitMs === this.#ackWaitMs) return;
-    const why = ackWaitMs < this.#ackWaitMs
-      ? `other instances were there, or a newer version has set it: stop all of them before one starts, and it becomes shorter; until then what an instance leaves behind comes to others later`
-      : `a newer version has set it, or somebody else: this instance keeps to it`;
-    logger.warn(
-      `The consumer ${name} has an ack wait of ${this.#ackWaitMs} ms and not of ${ackWaitMs}, since ${why}`,
-    );
+    const { runtime: { logger }, config } = this.#parts;
+    if (config.ackWaitMs !== this.#ackWaitMs) warnOfAckWait(logger, config, this.#ackWaitMs);
+  }
+
+  /** Takes notice of how far the consumer is: further back than before only where its stream is another one of that name. */
+  async #reached({ ackFloor, pending }: ConsumerState): Promise<void> {
+    this.#pending = pending;
+    if (ackFloor < this.#floor) {
+      // Before 2.11 a consumer of what is new says 0 until something is acknowledged.
+      const state = await this.#parts.streams.ports.admin.stream(this.#stream);
+      if (state === undefined || state.createdAt === this.#streamMadeAt) return;
+      this.#streamMadeAt = state.createdAt;
+    }
+    this.#floor = ackFloor;
   }
 
   /** Looks how far the consumer is while messages come, less often while none do, and soon after an outage. */
@@ -288,12 +290,10 @@ export class Source {
     this.#resting = this.#moved = false;
     this.#sinceLookMs = 0;
     const { streams, config } = this.#parts;
-    streams.ports.admin.consumer(this.#stream, config.name).then((state) => {
-      if (state === undefined) return;
+    streams.ports.admin.consumer(this.#stream, config.name).then(async (state) => {
       this.#found(state);
-      this.#pending = state.pending;
-      this.#floor = Math.max(this.#floor, state.ackFloor);
-    }, () => {
+      if (state !== undefined) await this.#reached(state);
+    }).catch(() => {
       // The next look may come through; deliveries tell by themselves when they stop.
     }).finally(() => this.#closed || this.#watch());
   }
