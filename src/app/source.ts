@@ -109,19 +109,21 @@ export class Source {
     const { runtime, streams, key, config, stamp } = this.#parts;
     const { admin } = streams.ports;
     this.#stream = await streams.name(key, stamp);
-    // It may have gone since somebody on this bus has found it.
-    if (!await admin.stream(this.#stream)) this.#stream = await streams.renewed(key, stamp);
-    const before = await admin.stream(this.#stream);
+    let before = await admin.stream(this.#stream);
+    if (before === undefined) {
+      // It has gone since somebody on this bus has found it.
+      this.#stream = await streams.renewed(key, stamp);
+      before = await admin.stream(this.#stream);
+    }
     const planned = await planConsumer(admin, { stream: this.#stream, config, stamp });
     await planned.apply();
     logStep(runtime.logger, planned.step, stamp);
-    const made = planned.step.action === "create";
     const state = await admin.consumer(this.#stream, config.name);
     this.#found(state);
     this.#pending = state?.pending;
     this.#floor = state?.ackFloor ?? 0;
     this.#streamMadeAt = before?.createdAt ?? 0;
-    if (made && config.from === "new") {
+    if (planned.step.action === "create" && config.from === "new") {
       this.#floor = Math.max(this.#floor, before?.lastSequence ?? 0);
     }
     this.#prepared = true;
@@ -235,15 +237,9 @@ export class Source {
     this.#stream = await streams.renewed(key, stamp);
     // Another instance may have been faster.
     const there = await admin.consumer(this.#stream, config.name);
-    const state = await admin.stream(this.#stream);
-    const madeAt = state?.createdAt ?? 0;
-    const another = madeAt !== this.#streamMadeAt || this.#floor > (state?.lastSequence ?? 0);
-    // What is in another stream of that name nobody has seen, but for what has been done of it meanwhile.
-    if (another) this.#floor = there?.ackFloor ?? 0;
-    this.#streamMadeAt = madeAt;
-    if (there !== undefined) return this.#found(there);
     // What a work queue holds nobody has done, wherever it is.
-    const whole = another || key.startsWith("commands.");
+    const whole = await this.#isAnother() || key.startsWith("commands.");
+    if (there !== undefined) return this.#found(there);
     const from = whole ? "all" : { sequence: this.#floor + 1 };
     await admin.putConsumer(
       this.#stream,
@@ -260,16 +256,16 @@ export class Source {
     if (config.ackWaitMs !== this.#ackWaitMs) warnOfAckWait(logger, config, this.#ackWaitMs);
   }
 
-  /** Takes notice of how far the consumer is: further back than before only where its stream is another one of that name. */
-  async #reached({ ackFloor, pending }: ConsumerState): Promise<void> {
-    this.#pending = pending;
-    if (ackFloor < this.#floor) {
-      // Before 2.11 a consumer of what is new says 0 until something is acknowledged.
-      const state = await this.#parts.streams.ports.admin.stream(this.#stream);
-      if (state === undefined || state.createdAt === this.#streamMadeAt) return;
-      this.#streamMadeAt = state.createdAt;
-    }
-    this.#floor = ackFloor;
+  /** Whether the stream is another one of its name, of which nobody has seen anything but what its consumer says is done. */
+  async #isAnother(): Promise<boolean> {
+    const { streams: { ports: { admin } }, config } = this.#parts;
+    const state = await admin.stream(this.#stream);
+    const madeAt = state?.createdAt ?? 0;
+    if (madeAt === this.#streamMadeAt && this.#floor <= (state?.lastSequence ?? 0)) return false;
+    // Asked after the stream, so that the floor is never one of a stream before it.
+    this.#floor = (await admin.consumer(this.#stream, config.name))?.ackFloor ?? 0;
+    this.#streamMadeAt = madeAt;
+    return true;
   }
 
   /** Looks how far the consumer is while messages come, less often while none do, and soon after an outage. */
@@ -291,8 +287,12 @@ export class Source {
     this.#sinceLookMs = 0;
     const { streams, config } = this.#parts;
     streams.ports.admin.consumer(this.#stream, config.name).then(async (state) => {
+      if (state === undefined) return;
       this.#found(state);
-      if (state !== undefined) await this.#reached(state);
+      this.#pending = state.pending;
+      // Less is said of another stream, and before 2.11 of a consumer that has no acknowledgement yet.
+      if (state.ackFloor < this.#floor) await this.#isAnother();
+      else this.#floor = state.ackFloor;
     }).catch(() => {
       // The next look may come through; deliveries tell by themselves when they stop.
     }).finally(() => this.#closed || this.#watch());

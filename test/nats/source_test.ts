@@ -28,7 +28,8 @@ async function sourceOf(bus: Bus, acksTo = Infinity) {
     came.push(delivery.sequence);
     if (delivery.sequence <= acksTo) delivery.ack();
   }, () => source.ask(100));
-  return { source, came };
+  const close = () => source.close(0);
+  return { source, came, [Symbol.asyncDispose]: close };
 }
 
 test("of a stream that another instance has made again, only that is done which was done of it", async () => {
@@ -37,26 +38,25 @@ test("of a stream that another instance has made again, only that is done which 
   await using here = await connect({ servers: way.url, logger });
   await using there = await connect({ servers: server.url, logger });
   const { publish } = createClient({ bus: there });
-  const { source } = await sourceOf(here);
+  await using first = await sourceOf(here);
+  const { source } = first;
   for (let n = 0; n < 10; n++) await publish("order.created");
-  await until("it has looked how far it is", () => source.floor === 10);
+  await until("it has looked how far it is", () => source.floor === 10, 20_000);
 
   await way.cut();
   const connection = await connectNats({ servers: server.url });
+  await using _closing = { [Symbol.asyncDispose]: () => connection.close() };
   const manager = await jetstreamManager(connection);
   await manager.streams.delete("EVENTS");
-  const second = await sourceOf(there, 2);
+  await using second = await sourceOf(there, 2);
   // More than there were before, so that it does not show by their number that they are others.
   for (let n = 0; n < 12; n++) await publish("order.created");
   await until("another has them", () => second.came.length === 12);
   const done = async () => (await manager.consumers.info("EVENTS", CONSUMER.name)).ack_floor;
   await until("two of them are done", async () => (await done()).stream_seq === 2);
-  await connection.close();
   await pause(1_200); // it sees once a second whether the bus is there, and looks when it is again
 
   await way.mend();
-  await until("it has looked again", () => source.health().ok && source.floor !== 10);
+  await until("it has looked again", () => source.health().ok && source.floor !== 10, 20_000);
   strictEqual(source.floor, 2);
-  await source.close(0);
-  await second.source.close(0);
 });
