@@ -8,7 +8,8 @@ import process from "node:process";
 
 /**
  * When the process with a number was started, as Linux tells it; nothing elsewhere. Numbers are given again, also to threads,
- * within minutes where many programs are started: another process must not be ended for one that had its number before.
+ * within minutes where many programs are started: another process must not be ended for one that had its number before. The
+ * name of a program, which comes before it, is taken to have no line break.
  */
 const STARTED = `
 started() {

@@ -40,7 +40,7 @@ const ON_OLDEST = /^test\/(nats|contract)\/|^test\/app\/(command|event|kv)/;
  * any runtime: `--few-kills` leaves them out. What a connection does as its server goes is in other files.
  */
 const KILLS =
-  /(cluster|frozen|kill|failover_server|many_watches|restart|start|(event|command|kv)_outage|kv_lost|stream_follow|stream_follow_refusals|stream_ingest)_test\.ts$|^test\/proof\//;
+  /(cluster|frozen|kill|failover_server|many_watches|restart|start|(event|command|kv)_outage|kv_lost|stream_follow|stream_ingest)_test\.ts$|^test\/proof\//;
 const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */

@@ -78,18 +78,90 @@ test("countTests() reads the summaries of Deno, Node and Bun", () => {
   strictEqual(countTests("error: Module not found"), undefined);
 });
 
-test("testFailures() names what failed, and the error, on Deno, Node and Bun", () => {
-  const deno =
-    "a ... ok (1ms)\n\n ERRORS \n\nb \x1b[0m=> ./test/b_test.ts:1:1\nerror: AssertionError: 1 !== 2\n\n" +
-    " FAILURES \n\nb => ./test/b_test.ts:1:1\n\nFAILED | 1 passed | 1 failed (2ms)\n";
-  const node =
-    "✔ a (1ms)\n✖ b (2.5ms)\n\n✖ failing tests:\n\ntest at test/b_test.ts:1:1\n✖ b (2.5ms)\n" +
-    "  AssertionError [ERR_ASSERTION]: 1 !== 2\n";
-  const bun =
-    "AssertionError: of another\n(pass) a [0.97ms]\n5 | ok(n);\nAssertionError: 1 !== 2\n" +
-    "      at b_test.ts:5\n(fail) b [3.00ms]\n\n1 tests failed:\n(fail) b [3.00ms]\n";
-  deepStrictEqual(testFailures(deno), ["b: error: AssertionError: 1 !== 2"]);
-  deepStrictEqual(testFailures(node), ["b: AssertionError [ERR_ASSERTION]: 1 !== 2"]);
-  deepStrictEqual(testFailures(bun), ["b: AssertionError: 1 !== 2"]);
+test("testFailures() names what failed, where and why, on Deno, Node and Bun", () => {
+  // As they print it.
+  const deno = `a ... ok (8ms)
+b ... FAILED (14ms)
+
+ ERRORS
+
+b => ./test/b_test.ts:4:1
+\x1b[31merror\x1b[0m: AssertionError: Expected values to be strictly equal:
+
+1 !== 2
+
+test("b", () => strictEqual(1, 2));
+                ^
+    at NodeTestContext.<anonymous> (file:///test/b_test.ts:4:23)
+
+b => ./test/c_test.ts:2:1
+error: TypeError: of another file
+    at NodeTestContext.<anonymous> (file:///test/c_test.ts:2:31)
+
+../part_1_test.ts (uncaught error)
+error: (in promise) Error: does not load
+    at file:///test/d_test.ts:1:7
+
+ FAILURES
+
+b => ./test/b_test.ts:4:1
+b => ./test/c_test.ts:2:1
+../part_1_test.ts (uncaught error)
+
+FAILED | 1 passed | 3 failed (466ms)
+`;
+  deepStrictEqual(testFailures(deno), [
+    'b => ./test/b_test.ts:4:1: error: AssertionError: Expected values to be strictly equal:  1 !== 2  test("b", () => strictEqual(1, 2)); ^',
+    "b => ./test/c_test.ts:2:1: error: TypeError: of another file",
+    "../part_1_test.ts (uncaught error): error: (in promise) Error: does not load",
+  ]);
+  const node = `✔ a (0.2ms)
+✖ b (1.3ms)
+
+✖ failing tests:
+
+test at test/b_test.ts:4:1
+✖ b (1.3ms)
+  AssertionError [ERR_ASSERTION]: Expected values to be strictly equal:
+
+  1 !== 2
+
+      at Test.run (node:internal/test_runner/test:1402:25) {
+    generatedMessage: true,
+  }
+`;
+  deepStrictEqual(testFailures(node), [
+    "✖ b (1.3ms) => test/b_test.ts:4:1: AssertionError [ERR_ASSERTION]: Expected values to be strictly equal:  1 !== 2 ",
+  ]);
+  const bun = `test/d_test.ts:
+
+# Unhandled error between tests
+-------------------------------
+1 | throw new Error("does not load");
+              ^
+error: does not load
+      at /test/d_test.ts:1:11
+-------------------------------
+
+test/b_test.ts:
+(pass) a [1.84ms]
+AssertionError: Expected values to be strictly equal:
+
+1 !== 2
+
+ generatedMessage: true,
+      at node:test:1445:26
+(fail) b [1.44ms]
+
+1 tests failed:
+(fail) b [1.44ms]
+
+ 1 pass
+ 1 fail
+`;
+  deepStrictEqual(testFailures(bun), [
+    "between tests => test/d_test.ts: error: does not load",
+    "b => test/b_test.ts: AssertionError: Expected values to be strictly equal:  1 !== 2 ",
+  ]);
   deepStrictEqual(testFailures("ok | 1 passed | 0 failed"), []);
 });
