@@ -37,8 +37,8 @@ for (const [how, signal] of [["killed", "SIGKILL"], ["frozen", "SIGSTOP"]] as co
       }
       const { state, attempts } = await job.status();
       deepStrictEqual([state, attempts], ["completed", 2]);
-      for (const  of of[job.id, id]) {
-        const ended = await kv.get(`ended.${of}`);
+      for (const each of [job.id, id]) {
+        const ended = await kv.get(`ended.${each}`);
         strictEqual(ended?.value.token, next.token, `it was ended by ${ended?.value.who}`);
       }
       deepStrictEqual(await client.listDeadLetters(), []);
