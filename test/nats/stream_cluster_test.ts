@@ -178,11 +178,16 @@ test("in a cluster of several that expect the same last message one is stored, a
       return [one, two][i % 2]!.streams.store.publish("s.k", `${round}.${i}`, headers, LONG_MS);
     }));
     const stored = ends.flatMap((end, i) => end.status === "fulfilled" ? [[end.value, i]] : []);
-    strictEqual(stored.length, 1, `round ${round}`);
-    for (const end of ends) {
-      if (end.status === "fulfilled") continue;
-      ok(AegisError.is(end.reason, "CONFLICT"), `${end.reason}`);
+    const reasons = ends.flatMap((end) => end.status === "rejected" ? [end.reason] : []);
+    const refused = reasons.filter((reason) => !AegisError.is(reason, "CONFLICT"));
+    // On a busy machine the stream may be without a leader for a moment, which refuses whoever publishes then.
+    for (const reason of refused) ok(UnavailableError.is(reason), `${reason}`);
+    if (stored.length === 0 && refused.length > 0) {
+      await until("it has a leader", async () => await leader(one, "STREAM") !== undefined, 30_000);
+      round--;
+      continue;
     }
+    strictEqual(stored.length, 1, `round ${round}`);
     const [[ack, winner]] = stored as [[{ sequence: number }, number]];
     const found = await two.streams.store.last("S", "s.k");
     strictEqual(found?.sequence, ack.sequence);
