@@ -60,8 +60,10 @@ export const TEST_RUNTIMES = ["deno", "bun", "node", "node22", "node20"] as cons
 export async function testRun(name: string, files: readonly string[] = []): Promise<TestRun> {
   const chosen = (all: string) => files.length > 0 ? files : [all];
   switch (name) {
-    case "deno":
-      return { runtime: await findDeno(), args: ["test", "-A", ...chosen("test/")] };
+    case "deno": {
+      const args = ["test", "-A", "--parallel", ...chosen("test/")];
+      return { runtime: await findDeno(), args, env: { DENO_JOBS: `${DENO_AT_ONCE}` } };
+    }
     case "bun": {
       const args = [
         "test",
