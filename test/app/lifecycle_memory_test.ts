@@ -140,7 +140,7 @@ test("a signal takes back a call that waits for the bus", async () => {
   const reason = new Error("enough");
   const ended = rejects(call, (error) => error === reason);
   abort.abort(reason);
-  await within(100, "the call ends", ended);
+  await within(1_000, "the call ends", ended);
 });
 
 test("a call that is taken back in the moment of the bus's return is not sent", async () => {
@@ -214,8 +214,8 @@ test("close() while the bus is away ends calls that wait with a ClosedError", as
   it.here.disconnect();
   const parked = rejects(it.client.call("memory", "echo"), ClosedError);
   await pause(5);
-  await within(100, "close()", it.bus.close());
-  await within(100, "the calls end", Promise.all([sent, parked]));
+  await within(1_000, "close()", it.bus.close());
+  await within(1_000, "the calls end", Promise.all([sent, parked]));
   await rejects(it.client.call("memory", "echo"), ClosedError);
 });
 
@@ -228,7 +228,7 @@ test("stop() while the bus is away lets handlers finish and returns", async () =
   await pause(5);
   strictEqual(it.service.status, "stopping");
   it.open();
-  await within(500, "stop()", stopped);
+  await within(2_000, "stop()", stopped);
   strictEqual(it.service.status, "stopped");
   await call;
 });

@@ -42,7 +42,7 @@ test("bus.close() in an outage returns promptly, and calls that wait end with a 
   await pause(20);
   await within(1_000, "close()", bus.close());
   strictEqual(bus.status, "closed");
-  for (const { error } of await within(200, "calls end", Promise.all([sent, parked]))) {
+  for (const { error } of await within(2_000, "calls end", Promise.all([sent, parked]))) {
     ok(error instanceof ClosedError, `${error}`);
   }
   await rejects(client.call("outage", "echo"), ClosedError);

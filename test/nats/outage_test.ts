@@ -209,7 +209,7 @@ test("a signal takes back a call that waits for the bus, and one that waits for 
   await pause(20);
   sent.abort(reasons[0]);
   parked.abort(reasons[1]);
-  await within(200, "both end", Promise.all(ends));
+  await within(2_000, "both end", Promise.all(ends));
   await service.stop({ graceMs: 0 });
 });
 

@@ -15,7 +15,7 @@ import { freePorts, type NatsServer } from "../../tools/nats_server.ts";
 /** Says nothing. */
 export const logger: Logger = createLogger({ level: "silent" });
 /** How late an error may come after its deadline on a busy machine. */
-export const SLACK_MS = 500;
+export const SLACK_MS = 1_000;
 
 /** Resolves after `ms`. */
 export function pause(ms: number): Promise<void> {
@@ -26,7 +26,7 @@ export function pause(ms: number): Promise<void> {
 export async function until(
   what: string,
   met: () => boolean | Promise<boolean>,
-  ms = 10_000,
+  ms = 20_000,
 ): Promise<void> {
   for (const end = performance.now() + ms; performance.now() < end; await pause(5)) {
     if (await met()) return;

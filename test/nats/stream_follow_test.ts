@@ -44,7 +44,7 @@ test("what is stopped before it has caught up keeps nobody who follows then", as
     const stored = putKeys(opened.streams, 10);
     stopped.follow.stop();
     const next = follow(opened.streams);
-    await within(1_000, `the next one has caught up in round ${round}`, next.ready);
+    await within(5_000, `the next one has caught up in round ${round}`, next.ready);
     next.follow.stop();
     await stored;
   }

@@ -202,10 +202,10 @@ burstTest(
     const burst = begin(opened);
     await addAll(burst, 3_000);
     await server.kill();
-    await until("it is broken", () => burst.errors.length === 1, 2_000);
+    await until("it is broken", () => burst.errors.length === 1, 5_000);
     ok(AegisError.is(burst.errors[0], "SERVICE_UNAVAILABLE"), `${burst.errors[0]}`);
     strictEqual(burst.ingest.hasRoom, true);
-    await within(1_000, "nobody waits", Promise.all([burst.ingest.ready(), burst.ingest.end()]));
+    await within(5_000, "nobody waits", Promise.all([burst.ingest.ready(), burst.ingest.end()]));
     await server.restart();
     await until("it is back", () => opened.transport.status === "connected");
     const again = begin(opened);
