@@ -81,8 +81,10 @@ test("answers that the server does not let a service send are logged", async () 
   await using bus = await connect({ servers: server.url, user: "all", pass: "p", logger: quiet });
   await using _service = await serve(mute, rpc("other", () => 1));
   const { call } = createClient({ bus });
-  await outcome(call("outage", "echo", {}, { timeoutMs: 100 }));
-  const said = lines.filter(({ message }) => message.includes("Permissions Violation"));
+  await outcome(call("outage", "echo", {}, { timeoutMs: 1_000 }));
+  const violations = () => lines.filter(({ message }) => /Permissions Violation/.test(message));
+  await until("it is logged", () => violations().length > 0);
+  const said = violations();
   strictEqual(said.length, 1, JSON.stringify(lines));
   strictEqual(said[0]!.level, "warn");
   strictEqual((await mute.health()).lastError, undefined, "the connection is well");
