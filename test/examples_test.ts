@@ -136,8 +136,12 @@ test(`examples/06_testing.ts passes its tests${why}`, { skip }, async () => {
 test(`examples/16_failover.ts kills and stops leaders on a server${why}`, { skip }, async () => {
   const program = example("16_failover.ts", server!.url);
   strictEqual(await program.ended, 0, program.output());
-  match(program.output(), /^within a second after it was killed: true$/m);
-  match(program.output(), /^within a second after it was stopped: true$/m);
+  // Within a second, as it says where nothing else keeps the machine busy; its processes have two cores to share here.
+  for (const what of ["killed", "stopped"]) {
+    const [, gapMs] = new RegExp(`was ${what}; \\w+ answers after (\\d+) ms$`, "m")
+      .exec(program.output())!;
+    ok(Number(gapMs) < 5_000, program.output());
+  }
 });
 
 test(`examples/browser/serve.ts serves the page and the worker${why}`, { skip }, async () => {
