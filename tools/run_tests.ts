@@ -36,11 +36,11 @@ const OF_CONNECTIONS =
   /^test\/nats\/(auth|connect|own_connection|per_request|reconnect|remembered|rolling|second|tls|troubles|websocket)/;
 const ON_OLDEST = /^test\/(nats|contract)\/|^test\/app\/(command|event|kv)/;
 /**
- * Programs, servers and clusters that are killed and cut off for minutes under streams, keys and commands, and what is much for
- * any runtime: `--few-kills` leaves them out. What a connection does as its server goes is in other files.
+ * Programs, servers and clusters that are killed and cut off for minutes under streams, keys and commands, and what is much or
+ * long for any runtime: `--few-kills` leaves them out. What a connection does as its server goes is in other files.
  */
 const KILLS =
-  /(cluster|frozen|kill|failover_server|many_watches|restart|start|(event|command|kv)_outage|kv_lost|stream_follow|stream_ingest)_test\.ts$|^test\/proof\//;
+  /(ack_wait|cluster|failover_poison|failover_server|frozen|kill|many_watches|restart|start|(event|command|kv)_outage|kv_lost|stream_follow|stream_ingest)_test\.ts$|^test\/proof\//;
 const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */
