@@ -195,11 +195,9 @@ export class Source {
 
   #changed(error: Error | undefined): void {
     const { runtime: { logger }, config } = this.#parts;
-    if ((error === undefined) === (this.#error === undefined)) {
-      this.#error = error;
-      return;
-    }
+    const isNews = (error === undefined) !== (this.#error === undefined);
     this.#error = error;
+    if (!isNews) return;
     if (error === undefined) logger.info(`Messages come again by ${config.name}`);
     else logger.warn(`No messages come by ${config.name} at the moment`, { error });
   }
@@ -294,7 +292,8 @@ export class Source {
       if (state.ackFloor < this.#floor) await this.#isAnother();
       else this.#floor = state.ackFloor;
     }).catch(() => {
-      // The next look may come through; deliveries tell by themselves when they stop.
+      // The next one may come through, and is soon; deliveries tell by themselves when they stop.
+      this.#sinceLookMs = IDLE_LOOK_MS - LAST_RETRY_MS;
     }).finally(() => this.#closed || this.#watch());
   }
 }

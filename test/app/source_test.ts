@@ -26,10 +26,10 @@ interface Broker {
 
 /**
  * A source that has handled the ten events of a stream made at 1; then `run` changes what the broker says, and `look` has the
- * source look. Gives from where its consumer is made again when that is lost.
+ * source look, and `second` lets one pass. Gives from where its consumer is made again when that is lost.
  */
 async function lostAfter(
-  run: (broker: Broker, look: () => Promise<void>) => Promise<void>,
+  run: (broker: Broker, look: () => Promise<void>, second: () => Promise<void>) => Promise<void>,
 ): Promise<ConsumerConfig["from"] | undefined> {
   const broker: Broker = { createdAt: 1, lastSequence: 10, ackFloor: 10, asked: () => {} };
   let config: ConsumerConfig | undefined;
@@ -40,7 +40,11 @@ async function lostAfter(
     consumer(): Promise<ConsumerState | undefined> {
       const { ackFloor } = broker;
       const state = config && { config, pending: 0, ackPending: 0, waiting: 0, ackFloor };
-      broker.asked();
+      try {
+        broker.asked();
+      } catch (error) {
+        return Promise.reject(error);
+      }
       return Promise.resolve(state);
     },
     putConsumer: (_: string, wanted: ConsumerConfig) => Promise.resolve(void (config = wanted)),
@@ -75,14 +79,18 @@ async function lostAfter(
   const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
   await source.prepare();
   source.open(() => {}, () => {});
-  await run(broker, async () => {
-    // Something has come, and its second is over.
-    pull!.onDelivery({} as Parameters<PullOptions["onDelivery"]>[0]);
+  const second = async () => {
     const due = timers.filter(({ isOn }) => isOn);
     timers = [];
     due.forEach((timer) => timer.run());
     await settled();
-  });
+  };
+  const look = async () => {
+    // Something has come, and its second is over.
+    pull!.onDelivery({} as Parameters<PullOptions["onDelivery"]>[0]);
+    await second();
+  };
+  await run(broker, look, second);
   config = undefined;
   pull!.onGone();
   await settled();
@@ -139,4 +147,17 @@ test("a stream that has lost its end gives its places again", async () => {
     await look();
   });
   deepStrictEqual(cut, { sequence: 3 });
+});
+
+test("a look that fails is followed by another one in some seconds, also where nothing comes", async () => {
+  const found = await lostAfter(async (broker, look, second) => {
+    broker.lastSequence = broker.ackFloor = 15;
+    broker.asked = () => {
+      throw new Error("no answer");
+    };
+    await look();
+    broker.asked = () => {};
+    for (let seconds = 0; seconds < 3; seconds++) await second();
+  });
+  deepStrictEqual(found, { sequence: 16 });
 });

@@ -57,6 +57,6 @@ test("of a stream that another instance has made again, only that is done which 
   await pause(1_200); // it sees once a second whether the bus is there, and looks when it is again
 
   await way.mend();
-  await until("it has looked again", () => source.health().ok && source.floor !== 10, 20_000);
+  await until("it has looked again", () => source.health().ok && source.floor !== 10, 40_000);
   strictEqual(source.floor, 2);
 });
