@@ -8,7 +8,7 @@ const END = /^ +at |^ *generatedMessage: |^ failureType: |^\((?:pass|fail|skip)\
 const MOST_LINES = 10;
 const MOST_CHARACTERS = 300;
 
-/** "place: name: error" of each test that failed, as `deno test`, `bun test` or `node --test` have printed it. */
+/** "name => place: error" of each test that failed, as `deno test`, `bun test` or `node --test` have printed it. */
 export function testFailures(output: string): string[] {
   const lines = output.replace(COLOUR, "").split("\n");
   const found = new Map<string, string>();

@@ -76,7 +76,8 @@ export class LeaderWait {
         const isOthers = !isLed && inquiry.isTold;
         const end = isLed && retry !== false ? expiresAt : isOthers ? othersEnd : firstEnd;
         if (now >= end) {
-          if (isLed) return this.#error("ELECTING");
+          // Of one that is only suspected to be led nobody has said that it is.
+          if (elections.isLed(route)) return this.#error("ELECTING");
           elections.setAsked(route, true);
           return undefined;
         }

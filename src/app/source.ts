@@ -254,7 +254,7 @@ export class Source {
     if (config.ackWaitMs !== this.#ackWaitMs) warnOfAckWait(logger, config, this.#ackWaitMs);
   }
 
-  /** Whether the stream is another one of its name, of which nobody has seen anything but what its consumer says is done. */
+  /** Whether the stream is another one of its name. Of that only what its consumer says is done, which is the floor then. */
   async #isAnother(): Promise<boolean> {
     const { streams: { ports: { admin } }, config } = this.#parts;
     const state = await admin.stream(this.#stream);

@@ -319,3 +319,16 @@ bothStreams(
     strictEqual(await call("shop", "who"), "b");
   },
 );
+
+bothStreams(
+  "a call that nobody takes is not said to miss a leader because somebody who is asked stands still",
+  async (buses) => {
+    const silent = await fakes(buses);
+    silent.words(() => []);
+    await silent.flush();
+    const { call } = createClient({ bus: buses.client });
+    const error = await errorOf(call("shop", "who", {}, { timeoutMs: 300 }));
+    ok(AegisError.is(error, "SERVICE_UNAVAILABLE"), `${error}`);
+    ok(silent.questions.length > 0, "it was asked");
+  },
+);

@@ -195,9 +195,7 @@ both("retries end with the time for the call", async ({ client }) => {
     }),
   );
   const took = performance.now() - started;
-  // On a machine that is busy nobody may have said in time whether there is a leader that might serve it.
-  const codes = ["SERVICE_UNAVAILABLE", "TIMEOUT", "ELECTING"];
-  ok(AegisError.is(error) && codes.includes(error.code), `${error}`);
+  ok(AegisError.is(error) && ["SERVICE_UNAVAILABLE", "TIMEOUT"].includes(error.code), `${error}`);
   // The last wait may end too late, on a machine that is busy by more than a moment; all of them together take 15 s.
   ok(took < 2_000, `${took} ms`);
   ok(attempts > 3, `${attempts} attempts`);
