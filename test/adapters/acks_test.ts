@@ -117,16 +117,20 @@ test("after an outage all that is not confirmed is sent again, and the last one 
   deepStrictEqual(taken(), []);
   strictEqual(acks.size, 6);
   state.connected = true;
+  // Not before it is known whom it is said to.
+  acks.ack(7, "ack.7", "+ACK", 0);
   acks.repeat();
+  deepStrictEqual(taken(), []);
+  acks.trust();
   const sent = taken();
   deepStrictEqual(
     sent.map(({ subject, body }) => `${subject} ${body}`),
-    ["ack.1 +ACK", "ack.2 +TERM", "ack.3 +ACK", "ack.4 +ACK", "ack.5 +ACK", "ack.6 +ACK"],
+    [1, 2, 3, 4, 5, 6, 7].map((n) => `ack.${n} ${n === 2 ? "+TERM" : "+ACK"}`),
   );
   ok(replies(sent).length === 1 && sent.at(-1)?.reply !== undefined);
   // The answer to the one before confirms nothing.
   answer(old!);
-  strictEqual(acks.size, 6);
+  strictEqual(acks.size, 7);
   answer(sent.at(-1)!.reply!);
   strictEqual(acks.size, 0);
 });
@@ -158,6 +162,8 @@ test("each nak is confirmed by itself, with what is left of its delay when it is
   acks.away();
   state.connected = true;
   acks.repeat();
+  deepStrictEqual(taken(), []);
+  acks.trust();
   const [again] = taken();
   const delay = Number(/"delay":(\d+)}/.exec(again!.body)?.[1]);
   ok(delay <= 77_760_000_000_000_000 && delay > 77_759_000_000_000_000, again!.body);
@@ -211,6 +217,24 @@ test("many messages may be due, and of the latest it is known", () => {
   for (let sequence = 0; sequence < 100_000; sequence++) due.add(`${sequence}`, at);
   strictEqual(due.came("0"), 0);
   for (let sequence = 96_000; sequence < 100_000; sequence++) ok(due.came(`${sequence}`) > 50_000);
+});
+
+test("what was said before an outage is not said to another consumer of the name, which has an era of its own", () => {
+  const { acks, requests, state, taken } = wire();
+  acks.ack(1, "ack.1", "+ACK", 0);
+  acks.nak({ sequence: 2, storedAt: 1 }, "ack.2", 0);
+  const { era } = acks;
+  state.connected = false;
+  requests.ended("broken");
+  acks.away();
+  state.connected = true;
+  taken();
+  acks.forget();
+  acks.trust();
+  deepStrictEqual(taken(), []);
+  ok(acks.era !== era);
+  acks.ack(1, "ack.1", "+ACK", 0);
+  strictEqual(taken().length, 1);
 });
 
 test("what is forgotten is neither repeated nor waited for", async () => {

@@ -2,10 +2,10 @@
 
 import { flatCopy } from "../../domain/flat.ts";
 import { Acked } from "./acked.ts";
-import { type AcksParts, keyOf, type Stored, type Word } from "./acks_parts.ts";
+import type { AcksParts, Stored, Word } from "./acks_parts.ts";
 import { Confirmation, type Confirming } from "./confirmation.ts";
-import { Due } from "./due.ts";
 import type { NatsMessage } from "./message.ts";
+import { Naks } from "./naks.ts";
 import { Progress } from "./progress.ts";
 import type { Unanswered } from "./requests.ts";
 
@@ -16,7 +16,6 @@ const TAIL_MS = 50;
 /** How long to wait before what nobody took is sent again, in milliseconds. */
 const AGAIN_MS = 500;
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const NS_OF_A_MS = "000000";
 const WORKING = "+WPI";
 
 /**
@@ -36,18 +35,32 @@ export class Acks implements Confirming {
   #marker: Confirmation | undefined;
   /** Whether something of what is open has not reached the broker for certain. */
   #lost = false;
-  /** By message. Each is a request of its own: its answer says nothing of acknowledgements that are being replicated. */
-  readonly #naks = new Map<string, Confirmation>();
-  readonly #due = new Due();
+  readonly #naks: Naks;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pending = false;
   #settling: (() => void)[] = [];
-  /** How many reasons there are to say no nak now. */
-  #holds = 0;
+  /** Whether the bus was away, and it is not known yet whether the consumer is the one that it was. */
+  #inDoubt = false;
+  #era = 0;
 
   /** Makes the acknowledgements of one consumer. */
   constructor(parts: AcksParts) {
     this.#parts = parts;
+    this.#naks = new Naks({
+      ...parts,
+      mayTell: () => this.#mayTell,
+      onBegun: () => this.#began(),
+      onEnded: () => this.#ended(),
+      onUnheard: (error) => {
+        this.#arm(error === undefined ? AGAIN_MS : CONFIRM_MS);
+        if (error !== undefined) parts.onRefused(error);
+      },
+    });
+  }
+
+  /** Which consumer of its name it is, counted from the first one: what others have delivered is not acknowledged to it. */
+  get era(): number {
+    return this.#era;
   }
 
   /** How many the broker has not confirmed. */
@@ -57,12 +70,12 @@ export class Acks implements Confirming {
 
   /** It is done, or never to be done: `body` says which. */
   ack(sequence: number, subject: string, body: string, storedAt: number): void {
-    const { connected } = this.#parts.messaging;
+    const mayTell = this.#mayTell;
     this.#acked.add(sequence, this.#covered.length + this.#open.length);
     if (storedAt > this.#latest) this.#latest = storedAt;
-    this.#open.push({ sequence, subject: connected ? subject : flatCopy(subject), body });
+    this.#open.push({ sequence, subject: mayTell ? subject : flatCopy(subject), body });
     this.#began();
-    if (!connected) this.#lost = true;
+    if (!mayTell) this.#lost = true;
     else if (this.#lost) this.#arm(AGAIN_MS);
     else if (this.#marker === undefined) this.#mark();
     else this.#tell(subject, body);
@@ -70,14 +83,7 @@ export class Acks implements Confirming {
 
   /** It is to be delivered again after a delay; what is said `once` is forgotten where it may not have been heard. */
   nak(message: Stored, subject: string, delayMs: number, once = false): void {
-    const { connected } = this.#parts.messaging;
-    if (once && !connected) return;
-    const dueAt = performance.now() + Math.max(0, delayMs);
-    const kept = connected ? subject : flatCopy(subject);
-    const nak = new Confirmation(this, keyOf(message), kept, dueAt, once);
-    this.#naks.set(nak.key, nak);
-    this.#began();
-    this.#sendNak(nak);
+    this.#naks.add(message, subject, delayMs, once);
   }
 
   /** It is still in work; `onHeard` is called when the broker has said that it heard so. */
@@ -106,53 +112,48 @@ export class Acks implements Confirming {
 
   /** Whether a message that comes again was to come later: then the broker is told again. */
   isEarly(message: Stored, subject: string): boolean {
-    if (this.#naks.size === 0 && this.#due.size === 0) return false;
-    const key = keyOf(message);
-    const nak = this.#naks.get(key);
-    this.#naks.delete(key);
-    const leftMs = nak === undefined ? this.#due.came(key) : nak.dueAt - performance.now();
-    if (leftMs > 0) this.nak(message, subject, leftMs, nak?.once);
-    else if (nak !== undefined) this.#ended();
-    return leftMs > 0;
+    return this.#naks.isEarly(message, subject);
   }
 
-  /** The bus went away: what is not confirmed must not keep all that was read with it. */
+  /**
+   * The bus went away: what is not confirmed must not keep all that was read with it. It is sent when it is known whether
+   * the consumer is the one that it was: another one of its name would take it for a word about messages of its own.
+   */
   away(): void {
+    this.#inDoubt = true;
     this.#unmark();
     for (const word of this.#open) word.subject = flatCopy(word.subject);
-    for (const nak of this.#naks.values()) {
-      nak.subject = flatCopy(nak.subject);
-      this.#forgetOnce(nak);
-    }
+    this.#naks.away();
   }
 
   /** Says no nak before `until` has settled. */
-  async hold(until: Promise<unknown> | undefined): Promise<void> {
-    if (until === undefined) return;
-    this.#holds++;
-    try {
-      await until;
-    } finally {
-      this.#holds--;
-      if (this.#holds === 0) this.#repeatNaks();
-    }
+  hold(until: Promise<unknown> | undefined): Promise<void> {
+    return this.#naks.hold(until);
+  }
+
+  /** The bus is there again, and so is the consumer. */
+  trust(): void {
+    if (!this.#inDoubt) return;
+    this.#inDoubt = false;
+    this.repeat();
   }
 
   /** Sends everything again that is not confirmed. */
   repeat(): void {
-    if (!this.#parts.messaging.connected) return;
+    if (!this.#mayTell) return;
     if (this.#marker === undefined) {
       this.#lost = false;
       for (const { subject, body } of this.#open.slice(0, -1)) this.#tell(subject, body);
       this.#mark();
     }
-    this.#repeatNaks();
+    this.#naks.repeat();
   }
 
   /** The consumer is not there any more, or is another one: it has not delivered what is acknowledged here. */
   forget(): void {
+    this.#era++;
+    this.#inDoubt = false;
     this.#acked.clear();
-    this.#due.clear();
     this.#latest = 0;
     this.#covered = [];
     this.#open = [];
@@ -175,29 +176,23 @@ export class Acks implements Confirming {
     });
   }
 
-  answered(confirmation: Confirmation, message: NatsMessage): void {
-    const isMarker = confirmation === this.#marker;
+  answered(marker: Confirmation, message: NatsMessage): void {
+    const isMarker = marker === this.#marker;
     if (message.isNoResponders) {
       if (isMarker) this.#unmark();
-      this.#forgetOnce(confirmation);
       this.#arm(AGAIN_MS);
       this.#parts.onNobody();
       return;
     }
-    if (isMarker) {
-      this.#covered = [];
-      this.#marker = undefined;
-      if (this.#open.length > 0) this.#arm(TAIL_MS);
-    } else if (this.#naks.get(confirmation.key) === confirmation) {
-      this.#naks.delete(confirmation.key);
-      if (!confirmation.once) this.#due.add(confirmation.key, confirmation.dueAt);
-    }
+    if (!isMarker) return;
+    this.#covered = [];
+    this.#marker = undefined;
+    if (this.#open.length > 0) this.#arm(TAIL_MS);
     this.#ended();
   }
 
-  failed(confirmation: Confirmation, why: Unanswered, error: Error | undefined): void {
-    if (confirmation === this.#marker) this.#unmark();
-    this.#forgetOnce(confirmation);
+  failed(marker: Confirmation, why: Unanswered, error: Error | undefined): void {
+    if (marker === this.#marker) this.#unmark();
     if (why === "closed") this.forget();
     else if (why === "timeout") this.repeat();
     else if (why === "refused") {
@@ -206,10 +201,14 @@ export class Acks implements Confirming {
     }
   }
 
+  get #mayTell(): boolean {
+    return this.#parts.messaging.connected && !this.#inDoubt;
+  }
+
   /** Has what is open confirmed. */
   #confirm(): void {
     if (this.#lost || this.#naks.size > 0) this.repeat();
-    else if (this.#marker === undefined && this.#parts.messaging.connected) this.#mark();
+    else if (this.#marker === undefined && this.#mayTell) this.#mark();
   }
 
   /** Sends the last one of what is open as a request; it does no harm if it is there already. */
@@ -235,31 +234,6 @@ export class Acks implements Confirming {
     if (this.#open.length + this.#covered.length > 0) this.#lost = true;
     this.#open = this.#covered.concat(this.#open);
     this.#covered = [];
-  }
-
-  #forgetOnce(nak: Confirmation): void {
-    if (!nak.once || this.#naks.get(nak.key) !== nak) return;
-    this.#naks.delete(nak.key);
-    this.#ended();
-  }
-
-  #repeatNaks(): void {
-    for (const nak of this.#naks.values()) if (!nak.underWay) this.#sendNak(nak);
-  }
-
-  #sendNak(nak: Confirmation): void {
-    if (this.#holds > 0 || !this.#parts.messaging.connected) return;
-    const now = performance.now();
-    const delayMs = Math.round(nak.dueAt - now);
-    nak.expiresAt = now + CONFIRM_MS;
-    try {
-      // In nanoseconds a number does not hold many days.
-      const body = delayMs > 0 ? `-NAK {"delay":${delayMs}${NS_OF_A_MS}}` : "-NAK";
-      this.#parts.requests.send(nak, body);
-      nak.underWay = true;
-    } catch {
-      // Away, or about to close: it is one of those that are not confirmed.
-    }
   }
 
   #tell(subject: string, body: string): void {

@@ -15,6 +15,8 @@ export class NatsDelivery implements Delivery {
   readonly #subject: string;
   readonly #acks: Acks;
   #settled = false;
+  /** The era in which it was handed over. */
+  #era = -1;
 
   /** Makes the delivery whose acknowledgement goes to `subject`. */
   constructor(
@@ -32,31 +34,41 @@ export class NatsDelivery implements Delivery {
     this.#acks = acks;
   }
 
+  /** It is handed over: from now on its words are for the consumer that has delivered it, and for no other of its name. */
+  handOver(): void {
+    this.#era = this.#acks.era;
+  }
+
   ack(): void {
-    if (this.#settled) return;
+    if (this.#isOver) return;
     this.#settled = true;
     this.#acks.ack(this.sequence, this.#subject, "+ACK", this.storedAt);
   }
 
   nak(delayMs: number): void {
-    if (this.#settled) return;
+    if (this.#isOver) return;
     this.#settled = true;
     this.#acks.nak(this, this.#subject, delayMs, false);
   }
 
   giveBack(delayMs: number): void {
-    if (this.#settled) return;
+    if (this.#isOver) return;
     this.#settled = true;
     this.#acks.nak(this, this.#subject, delayMs, true);
   }
 
   working(onHeard?: () => void): void {
-    if (!this.#settled) this.#acks.working(this.#subject, onHeard);
+    if (!this.#isOver) this.#acks.working(this.#subject, onHeard);
   }
 
   term(): void {
-    if (this.#settled) return;
+    if (this.#isOver) return;
     this.#settled = true;
     this.#acks.ack(this.sequence, this.#subject, "+TERM", this.storedAt);
+  }
+
+  /** Whether it has had its word, or can have none since its consumer is no more. */
+  get #isOver(): boolean {
+    return this.#settled || (this.#era >= 0 && this.#era !== this.#acks.era);
   }
 }

@@ -17,8 +17,7 @@ const EXPIRES_MS = 30_000;
 /** How long a channel that is of no use any more may take to hand over what was sent to it, in milliseconds. */
 const DRAIN_MS = 2_000;
 /** How long to wait before the next channel when one was of no use, and how long at most, in milliseconds. */
-const FIRST_WAIT_MS = 50;
-const LAST_WAIT_MS = 2_000;
+const [FIRST_WAIT_MS, LAST_WAIT_MS] = [50, 2_000];
 
 /** The deliveries of one consumer. */
 export class NatsPull implements Pull, Enlisted {
@@ -46,7 +45,6 @@ export class NatsPull implements Pull, Enlisted {
   /** What waits until it is known whether the consumer is the one that it was. */
   #held: NatsDelivery[] = [];
 
-  /** Makes the deliveries of a consumer. */
   constructor(parts: PullParts, stream: string, consumer: string, options: PullOptions) {
     this.#parts = parts;
     this.#options = options;
@@ -97,7 +95,7 @@ export class NatsPull implements Pull, Enlisted {
     this.#drop();
     // A message that is to come later would be sent at once to whoever asks before that is said.
     this.#draining = Promise.all([this.#draining, this.#acks.hold(this.#forgetEnded())]);
-    this.#acks.repeat();
+    void this.#look.look(); // then what was not heard is said again
     this.#fillSoon();
   }
 
@@ -138,6 +136,7 @@ export class NatsPull implements Pull, Enlisted {
 
   #deliver(delivery: NatsDelivery): void {
     if (this.#asked > 0) this.#asked--;
+    delivery.handOver();
     try {
       this.#options.onDelivery(delivery);
     } catch (error) {
@@ -160,6 +159,7 @@ export class NatsPull implements Pull, Enlisted {
   #found(found: Found): void {
     if (found === "gone") return this.#gone();
     if (found === "other") this.#acks.forget();
+    else this.#acks.trust();
     for (const delivery of this.#held.splice(0)) {
       if (this.#acks.has(delivery)) delivery.ack();
       else this.#deliver(delivery);
