@@ -13,14 +13,15 @@ import { createCafe } from "./cafe.ts";
 
 const { values } = parseArgs({
   options: {
-    port: { type: "string", default: "8000" }, // of the page; 0 is a free one
+    // Of each 0 is a free one.
+    port: { type: "string", default: "8000" }, // of the page
     nats: { type: "string", default: "8080" }, // of the server's WebSockets
     worker: { type: "string" }, // its port, if there is to be one
   },
 });
 
 const logger = createLogger({ level: "warn" });
-const nats = await startWebSocketServer({}, Number(values.nats));
+const nats = await startWebSocketServer({}, Number(values.nats) || undefined);
 await using bus = await connect({ servers: nats.server.url, name: "cafe", logger });
 const cafe = await createCafe(bus);
 

@@ -11,7 +11,7 @@ import {
   rpc,
   TimeoutError,
 } from "../../mod.ts";
-import { ask, bothStreams, type Buses, errorOf, requestText, until } from "./buses.ts";
+import { arrived, ask, bothStreams, type Buses, errorOf, requestText, until } from "./buses.ts";
 
 const singleActive = failover.aggressive;
 const who = rpc("who", { exclusive: true }, (_, ctx) => ctx.instanceId);
@@ -274,8 +274,15 @@ bothStreams(
     await fake.flush();
     await buses.serve("shop", [rpc("any", () => "any")]);
     const { call } = createClient({ bus: buses.client });
+    strictEqual(await call("shop", "any"), "any");
+    await arrived(buses);
+    await fake.flush();
+    // It asks once more where a machine is too busy to answer within 25 ms.
+    const asked = fake.questions.length;
     for (let i = 0; i < 3; i++) strictEqual(await call("shop", "any"), "any");
-    strictEqual(fake.questions.length, 1);
+    await arrived(buses);
+    await fake.flush();
+    strictEqual(fake.questions.length, asked);
     // What nobody has is nobody's, whoever leads.
     const startedAt = performance.now();
     ok(AegisError.is(await errorOf(call("shop", "gone")), "SERVICE_UNAVAILABLE"));
