@@ -29,8 +29,11 @@ export const kvEnding: readonly TimedKvCase[] = [
       const key = `k${ttlMs}`;
       const begin = stage.clock.monotonic();
       await a.put(key, 1, { ttlMs });
-      const { createdAt, expiresAt } = (await b.get(key))!;
-      equal(expiresAt! - createdAt, Math.ceil(ttlMs), "when it expires");
+      const entry = await b.get(key);
+      const gotMs = stage.clock.monotonic() - begin;
+      // A busy machine may stand still for as long as that.
+      if (entry === undefined) holds(gotMs >= ttlMs, `it was gone after ${gotMs} of ${ttlMs} ms`);
+      else equal(entry.expiresAt! - entry.createdAt, Math.ceil(ttlMs), "when it expires");
       await stage.until("it has ended", async () => !await b.exists(key));
       const tookMs = stage.clock.monotonic() - begin;
       holds(tookMs >= ttlMs && tookMs < ttlMs + LATE_MS, `it took ${tookMs} of ${ttlMs} ms`);
