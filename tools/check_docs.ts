@@ -82,6 +82,37 @@ export function checkMessages(page: string, sources: readonly string[]): string[
     );
 }
 
+/**
+ * Which reasons of `connect()` the page does not have. They are put into the one message of several servers, and are written
+ * in `sources`, what to do about them behind a semicolon.
+ */
+export function checkReasons(page: string, sources: readonly string[]): string[] {
+  const reason =
+    /(?:reason:|return|[?:,])\s+"((?:it|the|this|a|connection|no answer|TLS) [^"]+|TLS failed)"/g;
+  const reasons = sources.flatMap((source) => [...source.matchAll(reason)])
+    .map(([, text = ""]) => text.split(";")[0] ?? "");
+  if (reasons.length === 0) return ["src/adapters/nats has no reasons of connect()"];
+  const text = page.replace(/\s+/g, " ");
+  return [...new Set(reasons)].filter((reason) => !text.includes(reason))
+    .map((reason) => `docs/troubleshooting.md does not tell of "${reason}"`);
+}
+
+/** Which rows of a page's tables begin with the same message: the second is what nobody reads. */
+export function checkRows(page: string): string[] {
+  const seen = new Set<string>();
+  return page.split(/^## /m).flatMap((part) => {
+    seen.clear();
+    return [...part.matchAll(/^\| (\*\*"[^|]+"\*\*) +\|/gm)].flatMap(([, row = ""]) => {
+      const words = [...row.matchAll(QUOTED)].map(([, text = ""]) => text);
+      const twice = words.filter((text) =>
+        [...seen].some((other) => other.includes(text) || text.includes(other))
+      );
+      words.forEach((text) => seen.add(text));
+      return twice.map((text) => `docs/troubleshooting.md has two rows of "${text}"`);
+    });
+  });
+}
+
 /** Which options of `connect()` the page does not tell of. `source` is that of their interfaces. */
 export function checkOptions(page: string, source: string): string[] {
   const options = [
@@ -175,6 +206,12 @@ async function main(): Promise<number> {
       page("troubleshooting.md"),
       files.filter(({ path }) => !path.startsWith("src/testing/")).map(({ text }) => text),
     ),
+    ...checkReasons(
+      page("troubleshooting.md"),
+      files.filter(({ path }) => /nats\/(connect|websocket)_error\.ts$/.test(path))
+        .map(({ text }) => text),
+    ),
+    ...checkRows(page("troubleshooting.md")),
     ...checkOptions(page("configuration.md"), options),
     ...checkLinks(pages, exists),
     ...checkCommands(pages, tasks, exists),

@@ -6,6 +6,8 @@ import {
   checkLinks,
   checkMessages,
   checkOptions,
+  checkReasons,
+  checkRows,
   checkTroubleshooting,
   codesIn,
 } from "../../tools/check_docs.ts";
@@ -65,6 +67,27 @@ test("checkMessages() misses the words of an error under the heading of its code
   ok(fault?.includes("under TIMEOUT of the error"), fault);
   deepStrictEqual(more, []);
   ok(checkMessages(page.replace("must", "may"), [source])[0]?.includes("programming mistakes"));
+});
+
+test("checkReasons() misses reasons that connect() gives, and not what is to be done", () => {
+  const source =
+    `{ reason: "the server has no TLS", advice: "leave out tls" }, [/x/,\n "it is shut; open it"]
+    return "no answer in time";`;
+  const page = "_the server has\nno TLS_, _it is shut_, _no answer in time_";
+  deepStrictEqual(checkReasons(page, [source]), []);
+  deepStrictEqual(checkReasons(page.replace("shut", "open"), [source]), [
+    'docs/troubleshooting.md does not tell of "it is shut"',
+  ]);
+  deepStrictEqual(checkReasons(page, ["no reason"]).length, 1);
+});
+
+test("checkRows() finds two rows of one message in one table, and none in two", () => {
+  const row = (text: string) => `| **"${text}"** | do it |\n`;
+  const page = `## A\n${row("it is shut")}${row("it is open")}## B\n${row("it is shut")}`;
+  deepStrictEqual(checkRows(page), []);
+  deepStrictEqual(checkRows(page.replace("it is open", "is shut")), [
+    'docs/troubleshooting.md has two rows of "is shut"',
+  ]);
 });
 
 test("checkOptions() misses options that the page does not tell of", () => {
