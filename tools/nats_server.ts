@@ -219,8 +219,12 @@ async function main(): Promise<void> {
       store: { type: "string" },
     },
   });
+  const port = Number(values.port ?? 4222);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RangeError(`--port takes a number from 1 to 65535, not "${values.port}"`);
+  }
   const running = values.cluster ? await startNatsCluster() : await startNatsServer({
-    port: Number(values.port ?? 4222),
+    port,
     ...(values.store === undefined ? {} : { storeDir: values.store }),
   });
   const servers = "servers" in running ? running.servers : [running];
@@ -238,4 +242,9 @@ In another terminal:
   await running.stop();
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  await main().catch((error) => {
+    console.error(`${error}`);
+    process.exitCode = 1;
+  });
+}

@@ -4,6 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { connect, createLogger, run } from "@aegis/sdk";
 import { bundle } from "../../tools/edge_bundle.ts";
@@ -19,6 +20,13 @@ const { values } = parseArgs({
     worker: { type: "string" }, // its port, if there is to be one
   },
 });
+
+for (const [name, text] of Object.entries(values)) {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
+    console.error(`--${name} takes a port, from 0 to 65535, not "${text}"`);
+    process.exit(1);
+  }
+}
 
 const logger = createLogger({ level: "warn" });
 const nats = await startWebSocketServer({}, Number(values.nats) || undefined);

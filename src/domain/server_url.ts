@@ -74,7 +74,8 @@ function parseServer(text: string): Server | undefined {
   // A URL drops its scheme's own port, so that :80 and :443 are seen under the other scheme alone.
   const url = parseUrl(`http://${rest}`);
   const port = url?.port || parseUrl(`https://${rest}`)?.port;
-  if (url === undefined || port === "0") return undefined;
+  // No host begins with a dash, but an option that a program has taken for its first argument does.
+  if (url === undefined || port === "0" || url.hostname.startsWith("-")) return undefined;
   if (!web && (url.pathname !== "/" || url.search !== "" || url.hash !== "")) return undefined;
   const secrets = urlSecrets(url);
   if (secrets === null) return undefined;

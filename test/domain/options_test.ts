@@ -23,6 +23,7 @@ const TypeErrors: [options: unknown, message: RegExp][] = [
   [{ servers: "a,,b" }, /not ""/],
   [{ servers: ["a", 5] }, /servers must be .*, not an array/],
   [{ servers: "http://a" }, /not "http:\/\/a"/],
+  [{ servers: "--server" }, /servers must be .*, not "--server"/],
   [{ servers: "nats://a b" }, /not "nats:\/\/a b"/],
   [{ servers: "nats:///a" }, /not "nats:\/\/\/a"/],
   [{ servers: "nats://a:99999" }, /not "nats:\/\/a:99999"/],
