@@ -136,11 +136,10 @@ async function takeLock(lock: string): Promise<boolean> {
 async function fetchAny(suite: Suite, anyVersion: boolean, work: string): Promise<string> {
   const sources: [name: string, get: () => Promise<string>][] = [
     [`Debian ${suite}`, () => fetchDebian(work, suite)],
-    ...(anyVersion
-      ? [["this system's package", () => fetchDebian(work)] as [string, () => Promise<string>]]
-      : []),
     [`NATS release ${RELEASES[suite]}`, () => fetchRelease(work, RELEASES[suite])],
   ];
+  // That of Ubuntu is years older, and tests that ask for the newest would find it in the newest one's place.
+  if (anyVersion) sources.push(["this system's package", () => fetchDebian(work)]);
   const failures: string[] = [];
   for (const [name, get] of sources) {
     try {

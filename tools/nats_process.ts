@@ -10,6 +10,8 @@ import { spawnWatched } from "./guard.ts";
 /** How long a server may take to start. */
 export const READY_MS = 30_000;
 const STOP_MS = 5_000;
+/** Windows can end a process, and knows no other signal. */
+const HAS_SIGNALS = process.platform !== "win32";
 
 /** A nats-server's process. */
 export interface Running {
@@ -24,7 +26,7 @@ export function spawnServer(bin: string, files: { conf: string; log: string }): 
   const child = spawnWatched(bin, ["-c", files.conf], {
     stdio: ["ignore", log, log],
     // Ctrl-C reaches a whole group: whoever stops in order then needs the server still, and ends it itself.
-    detached: process.platform !== "win32",
+    detached: HAS_SIGNALS,
   });
   closeSync(log);
   const exited = new Promise<void>((resolve) => {
@@ -42,7 +44,7 @@ export function spawnServer(bin: string, files: { conf: string; log: string }): 
 export async function end(running: Running, how: "SIGTERM" | "SIGKILL"): Promise<void> {
   if (running.over) return;
   signal(running, how);
-  signal(running, "SIGCONT"); // a frozen process takes no SIGTERM
+  if (HAS_SIGNALS) signal(running, "SIGCONT"); // a frozen process takes no SIGTERM
   const force = setTimeout(() => signal(running, "SIGKILL"), STOP_MS);
   await running.exited;
   clearTimeout(force);

@@ -102,10 +102,18 @@ async function find(source: Source): Promise<Runtime> {
     if (runtime && fits(runtime)) return runtime;
   }
   const prefix = join(CACHE, `${name}-${pinned}`);
-  const bin = join(prefix, "node_modules", ".bin", name);
+  const bin = installedIn(prefix, name);
   const installed = await inspect(name, bin) ?? await install(source, prefix, bin);
   if (installed !== undefined) return installed;
   throw new Error(`npm installed ${name}@${pinned} in ${prefix}, and it does not run`);
+}
+
+/** Where npm puts it. On Windows `.bin` has scripts of its shell, and the program lies in its package. */
+function installedIn(prefix: string, name: Runtime["name"]): string {
+  const modules = join(prefix, "node_modules");
+  if (process.platform !== "win32") return join(modules, ".bin", name);
+  const folder = name === "deno" ? [] : ["bin"];
+  return join(modules, name, ...folder, `${name}.exe`);
 }
 
 async function install(

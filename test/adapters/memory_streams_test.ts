@@ -4,6 +4,7 @@ import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import {
   createMemoryTransport,
   ManualClock,
@@ -487,7 +488,7 @@ console.log("stored");
 
 test("memory: a process whose streams have nothing to do ends, though it closed nothing", async () => {
   const node = "Bun" in globalThis || "Deno" in globalThis ? [] : ["--input-type=module"];
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
   const flags = "Deno" in globalThis ? ["eval", "--config", config] : [...node, "--eval"];
   const child = spawn(
     process.execPath,

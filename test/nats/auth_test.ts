@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { type NatsConnection, nkeys } from "@nats-io/nats-core";
 import { connectNats } from "../../src/adapters/nats/connect.ts";
 import { dialTcp } from "../../src/adapters/nats/tcp.ts";
@@ -147,7 +148,7 @@ test("secrets that cannot be are told before anything is dialled", async () => {
   const cases: [object, RegExp][] = [
     [{ nkeySeed: broken }, /nkeySeed has a seed whose check sum is wrong/],
     [{ credsFile: "/no/such.creds" }, /credsFile cannot be read: .*\/no\/such\.creds/],
-    [{ credsFile: new URL(import.meta.url).pathname }, /credsFile has no JWT and seed/],
+    [{ credsFile: fileURLToPath(import.meta.url) }, /credsFile has no JWT and seed/],
   ];
   for (const [options, message] of cases) {
     await rejects(connectTo(options), (error: Error) => {

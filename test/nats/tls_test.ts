@@ -27,8 +27,9 @@ async function withTls(
   certificate = "server",
 ): Promise<void> {
   const config = `tls {
-    cert_file: "${file(`${certificate}.pem`)}", key_file: "${file(`${certificate}.key`)}"
-    ca_file: "${CA.caFile}", ${more}
+    cert_file: ${JSON.stringify(file(`${certificate}.pem`))}
+    key_file: ${JSON.stringify(file(`${certificate}.key`))}
+    ca_file: ${JSON.stringify(CA.caFile)}, ${more}
   }`;
   const server = await startNatsServer({ config, jetstream: false });
   try {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import {
   AegisError,
   type Bus,
@@ -100,7 +101,7 @@ after(async () => {
 
 function start(kind = ""): Program {
   const script = join(folder, "program.mjs");
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
   const flags = "Deno" in globalThis ? ["run", "-A", "--config", config] : [];
   const child = spawn(process.execPath, [...flags, script, server.url, kind], {
     stdio: ["ignore", "pipe", "pipe"],

@@ -111,8 +111,11 @@ test("a server that wants TLS first counts as started", async () => {
   await certificate(folder);
   await using server = await startNatsServer({
     suite: "sid",
-    config:
-      `tls { cert_file: "${folder}/cert.pem", key_file: "${folder}/key.pem", handshake_first: true }`,
+    config: `tls {
+      cert_file: ${JSON.stringify(join(folder, "cert.pem"))}
+      key_file: ${JSON.stringify(join(folder, "key.pem"))}
+      handshake_first: true
+    }`,
   });
   const tls = { caFile: join(folder, "cert.pem"), handshakeFirst: true };
   const nc = await connect({ servers: server.url, tls });

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parse } from "yaml";
+import { runnable } from "../../tools/run_tests.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -87,4 +88,10 @@ test("the tests run on three systems, and nothing is published before the gate",
   match(gate?.steps.map(({ run }) => run ?? "").join("\n") ?? "", /check_version\.ts --tag/);
   for (const [name, { needs }] of Object.entries(published)) strictEqual(needs, "gate", name);
   deepStrictEqual(Object.keys(published), ["jsr", "npm"]);
+});
+
+test("on Windows the files that need signals are left out, and nothing anywhere else", async () => {
+  const files = ["test/runtime/run_test.ts", "test/nats/outage_test.ts", "test/app/rpc_test.ts"];
+  deepStrictEqual(await runnable(files, "win32"), ["test/app/rpc_test.ts"]);
+  for (const system of ["linux", "darwin"]) deepStrictEqual(await runnable(files, system), files);
 });
