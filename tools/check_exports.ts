@@ -64,6 +64,24 @@ export interface DocumentedEntry {
 /** What programs call, make or read. */
 const USED: readonly string[] = ["function", "class", "variable"];
 
+/** What programs have in hand, or write themselves. Interfaces of options and of data say all by their fields. */
+const SHOWN: readonly string[] = [
+  "Bus",
+  "Client",
+  "Codec",
+  "CommandContext",
+  "CommandHandle",
+  "Context",
+  "DeadLetterBox",
+  "InstanceWatch",
+  "Kv",
+  "KvWatch",
+  "LoggerLike",
+  "ReadableMetrics",
+  "ServiceClient",
+  "Tracer",
+];
+
 interface Documentation {
   readonly nodes: Readonly<Record<string, DocumentedEntry>>;
 }
@@ -72,7 +90,7 @@ interface Documentation {
 const hasExample = (of: Documented | undefined): boolean =>
   of?.tags?.some(({ kind, doc = "" }) => kind === "example" && /^```ts$/m.test(doc)) ?? false;
 
-/** What lacks an example: entries, and what programs use of them, whose overloads share one. Types have none. */
+/** What lacks an example: entries, and what programs use of them, whose overloads share one. Other types have none. */
 export function checkExamples(entry: string, documented: DocumentedEntry): string[] {
   const { module_doc, symbols = [] } = documented;
   const faults: string[] = [];
@@ -80,7 +98,9 @@ export function checkExamples(entry: string, documented: DocumentedEntry): strin
     faults.push(`${entry} has no documentation of the module with an example`);
   }
   for (const { name, declarations } of symbols) {
-    const used = declarations.filter(({ kind }) => USED.includes(kind));
+    const used = declarations.filter(({ kind }) =>
+      USED.includes(kind) || kind === "interface" && SHOWN.includes(name)
+    );
     if (used.length > 0 && !used.some(({ jsDoc }) => hasExample(jsDoc))) {
       faults.push(`${entry}: ${name} has no example`);
     }

@@ -43,7 +43,22 @@ export interface BusHealth {
   readonly watches: readonly FeedHealth[];
 }
 
-/** A connection, from `connect()` to `close()`. */
+/**
+ * A connection, from `connect()` to `close()`.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@aegis/sdk";
+ * import { deepStrictEqual, strictEqual } from "node:assert/strict";
+ *
+ * const seen: string[] = [];
+ * const bus = await connect({ servers: "memory:" });
+ * bus.onStatus((status) => seen.push(status)); // "reconnecting" and "connected" in an outage
+ * strictEqual((await bus.health()).ok, true);
+ * await bus.close(); // or `await using bus`
+ * deepStrictEqual([bus.status, seen.at(-1)], ["closed", "closed"]);
+ * ```
+ */
 export interface Bus extends AsyncDisposable {
   /** Whether the server is there; `"closed"` is final. */
   readonly status: BusStatus;

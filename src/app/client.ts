@@ -37,7 +37,23 @@ export interface ClientOptions {
   readonly circuit?: CircuitOptions | boolean;
 }
 
-/** Calls services, publishes events and sends commands. */
+/**
+ * Calls services, publishes events and sends commands.
+ *
+ * @example
+ * ```ts
+ * import { type Client, connect, createClient } from "@aegis/sdk";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * // What takes a client knows of no server: a test gives it one of `memory:`.
+ * async function register(client: Client, name: string): Promise<number> {
+ *   return (await client.publish("user.registered", { name })).sequence;
+ * }
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * strictEqual(await register(createClient({ bus }), "Ada"), 1);
+ * ```
+ */
 export interface Client extends DeadLetterBox {
   /**
    * Calls a method of a service and gives its result.

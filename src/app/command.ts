@@ -79,7 +79,22 @@ export interface ReceivedCommand<Payload = unknown> {
   readonly correlationId: string | null;
 }
 
-/** What a handler of commands gets as its second argument. */
+/**
+ * What a handler of commands gets as its second argument.
+ *
+ * @example
+ * ```ts
+ * import { command } from "@aegis/sdk";
+ *
+ * command("copy", async (_, ctx) => {
+ *   const { file: done } = (ctx.lastProgress?.data ?? { file: 0 }) as { file: number };
+ *   for (let file = done + 1; file <= 4; file++) {
+ *     ctx.signal.throwIfAborted();
+ *     await ctx.progress(file * 25, `file ${file}`, { file }); // the next attempt goes on from here
+ *   }
+ * });
+ * ```
+ */
 export interface CommandContext extends Context {
   /** How far an earlier attempt came, with the data that it gave; undefined in the first one, or where it said nothing. */
   readonly lastProgress: ProgressStep | undefined;

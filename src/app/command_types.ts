@@ -37,7 +37,31 @@ export interface ResultOptions {
 /** Options of asking for a command, and of taking it back. */
 export type SignalOptions = Pick<ResultOptions, "signal">;
 
-/** A command that was sent, by whomever. */
+/**
+ * A command that was sent, by whomever.
+ *
+ * @example
+ * ```ts
+ * import { command, connect, createClient, createService } from "@aegis/sdk";
+ * import { deepStrictEqual, strictEqual } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * const print = command("print", async (_, ctx) => {
+ *   await ctx.progress(50, "half of it");
+ *   return { pages: 12 };
+ * });
+ * await using press = createService("press", { bus, handlers: [print] });
+ * await press.start();
+ *
+ * const client = createClient({ bus });
+ * const job = await client.send("press", "print");
+ * for await (const { percent, status } of job.progress()) console.log(percent, status);
+ * deepStrictEqual(await job.result(), { pages: 12 });
+ *
+ * const same = await client.command(job.id); // in any process, for seven days
+ * strictEqual((await same.status()).state, "completed");
+ * ```
+ */
 export interface CommandHandle<Result = unknown> {
   /** Its id, with which any process finds it again: `client.command(id)`. */
   readonly id: string;

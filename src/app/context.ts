@@ -102,7 +102,23 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A typed handle of a service, from `client.service<T>(name)`. */
+/**
+ * A typed handle of a service, from `client.service<T>(name)`.
+ *
+ * @example
+ * ```ts
+ * import { connect, createClient, createService, rpc, type ServiceClient } from "@aegis/sdk";
+ * import { strictEqual } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * await using stock = createService("stock", { bus, handlers: [rpc("left", () => ({ left: 3 }))] });
+ * await stock.start();
+ * type StockService = typeof stock; // another program imports the type, and no code
+ *
+ * const handle: ServiceClient<StockService> = createClient({ bus }).service("stock");
+ * strictEqual((await handle.call("left")).left, 3);
+ * ```
+ */
 export interface ServiceClient<S extends Typed> extends Typed<NonNullable<S["~handlers"]>> {
   /** The service's name. */
   readonly name: string;
@@ -175,7 +191,28 @@ export interface Outbound {
   readonly send: Send;
 }
 
-/** What a handler gets as its second argument. */
+/**
+ * What a handler gets as its second argument.
+ *
+ * @example
+ * ```ts
+ * import { connect, type Context, createClient, createService, rpc } from "@aegis/sdk";
+ * import { strictEqual } from "node:assert/strict";
+ * import { setTimeout as sleep } from "node:timers/promises";
+ *
+ * async function hello(_: unknown, ctx: Context): Promise<string> {
+ *   ctx.log.info("thinking", { remainingMs: ctx.remainingMs }); // with service, instance, method and trace
+ *   await sleep(1, undefined, { signal: ctx.signal }); // no longer than anybody waits for it
+ *   return ctx.header("language") === "fr" ? "Bonjour" : "Hello";
+ * }
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * await using greeter = createService("greeter", { bus, handlers: [rpc("hello", hello)] });
+ * await greeter.start();
+ * const headers = { language: "fr" };
+ * strictEqual(await createClient({ bus }).call("greeter", "hello", {}, { headers }), "Bonjour");
+ * ```
+ */
 export interface Context {
   /**
    * Aborts when the time is over, the caller takes the call back, the service stops and will not wait, or, of an

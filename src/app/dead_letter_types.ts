@@ -45,7 +45,35 @@ export interface DeadLetterOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Dead letters of all services. */
+/**
+ * Dead letters of all services.
+ *
+ * @example
+ * ```ts
+ * import { connect, createClient, createService, on } from "@aegis/sdk";
+ * import { deepStrictEqual, strictEqual } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * let broken = true;
+ * const paid = Promise.withResolvers<void>();
+ * const pay = on("order.placed", { retry: { attempts: 1 } }, () => {
+ *   if (broken) throw new Error("the bank does not answer");
+ *   paid.resolve();
+ * });
+ * await using billing = createService("billing", { bus, handlers: [pay] });
+ * await billing.start();
+ *
+ * const client = createClient({ bus });
+ * await client.publish("order.placed", { orderId: "A-1" });
+ * while ((await client.listDeadLetters()).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+ * const [letter] = await client.listDeadLetters({ service: "billing" });
+ * deepStrictEqual([letter?.type, letter?.reason], ["order.placed", "failed"]);
+ *
+ * broken = false;
+ * strictEqual(await client.replayDeadLetters({ service: "billing" }), 1);
+ * await paid.promise;
+ * ```
+ */
 export interface DeadLetterBox {
   /**
    * The dead letters that fit, the oldest first.

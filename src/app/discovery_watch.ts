@@ -16,6 +16,22 @@ export interface InstanceChange {
  * A watch over the instances of a service. First it tells those that are there as joined, then what changes. Of an
  * instance that changes faster than it is asked, the last state is told. It ends with the bus, the discovery, its
  * signal, or a `break` out of the loop over it.
+ *
+ * @example
+ * ```ts
+ * import { connect, createDiscovery, createService } from "@aegis/sdk";
+ * import { deepStrictEqual } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * await using stock = createService("stock", { bus, handlers: [], instanceId: "one" });
+ * await stock.start();
+ *
+ * await using discovery = createDiscovery({ bus });
+ * for await (const { type, instance } of discovery.watch("stock")) {
+ *   deepStrictEqual([type, instance.instanceId], ["joined", "one"]);
+ *   break; // a program goes on, and hears of `changed` and `left`
+ * }
+ * ```
  */
 export interface InstanceWatch extends AsyncIterableIterator<InstanceChange>, AsyncDisposable {
   /** Ends it; the loop over it ends. */

@@ -4,6 +4,25 @@
  * Turns values to bytes and back. A codec may give a string, which an adapter turns to UTF-8 in its own batch. One that
  * is given to `connect()` reads every body that it accepts; the others are read as JSON, or as MessagePack where the
  * entry understands it.
+ *
+ * @example
+ * ```ts
+ * import { type Codec, connect, createClient, createService, rpc } from "@aegis/sdk";
+ * import { deepStrictEqual } from "node:assert/strict";
+ *
+ * // JSON that people can read as it goes by.
+ * const indented: Codec = {
+ *   name: "indented-json",
+ *   accepts: (firstByte) => firstByte === 0x7b, // {
+ *   encode: (value) => JSON.stringify(value, undefined, 2),
+ *   decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes)),
+ * };
+ *
+ * await using bus = await connect({ servers: "memory:", codec: indented });
+ * await using stock = createService("stock", { bus, handlers: [rpc("left", () => ({ left: 3 }))] });
+ * await stock.start();
+ * deepStrictEqual(await createClient({ bus }).call("stock", "left"), { left: 3 });
+ * ```
  */
 export interface Codec {
   /** What it is called, such as `"msgpack"`. */

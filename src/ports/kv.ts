@@ -61,6 +61,25 @@ export interface KvWatchOptions {
  * could be told, and where more than 1,000 changes wait to be taken. A value that cannot be read, or does not fit the schema, is passed
  * over, with a warning in the log; `get()` says what is wrong with it. It ends with the bus, its signal, `stop()`, or a
  * `break` out of the loop over it.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@aegis/sdk";
+ * import { deepStrictEqual } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * const seats = await bus.kv<string>("seats");
+ * await seats.put("A1", "Ada");
+ *
+ * await using watch = seats.watch({ prefix: "A" });
+ * await watch.ready; // from here on nothing is missed
+ * await seats.delete("A1");
+ * const seen: string[] = [];
+ * for await (const { operation, key } of watch) {
+ *   if (seen.push(`${operation} ${key}`) === 2) break;
+ * }
+ * deepStrictEqual(seen, ["put A1", "delete A1"]);
+ * ```
  */
 export interface KvWatch<T = unknown> extends AsyncIterableIterator<KvChange<T>>, AsyncDisposable {
   /**
@@ -143,7 +162,24 @@ export interface KvOptions<T = unknown> extends KvCallOptions {
   readonly maxBytes?: number;
 }
 
-/** A bucket of keys and values. */
+/**
+ * A bucket of keys and values.
+ *
+ * @example
+ * ```ts
+ * import { ConflictError, connect, type Kv } from "@aegis/sdk";
+ * import { deepStrictEqual, rejects } from "node:assert/strict";
+ *
+ * await using bus = await connect({ servers: "memory:" });
+ * const seats: Kv<string> = await bus.kv<string>("seats");
+ * await seats.put("A1", "Ada", { createOnly: true });
+ * await rejects(seats.put("A1", "Grace", { createOnly: true }), ConflictError); // it is taken
+ * await seats.putMany({ A2: "Grace", B1: "Katherine" });
+ * deepStrictEqual(await seats.keys("A"), ["A1", "A2"]);
+ * await seats.delete("A2");
+ * deepStrictEqual((await seats.get("A2"))?.value, undefined);
+ * ```
+ */
 export interface Kv<T = unknown> {
   /** The name of the bucket. */
   readonly bucket: string;

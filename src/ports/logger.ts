@@ -20,6 +20,19 @@ export interface Logger {
 /**
  * What `connect({ logger })` takes: a {@linkcode Logger}, or anything shaped like `console`, a pino logger
  * or a LogTape logger.
+ *
+ * @example
+ * ```ts
+ * import { connect, type LoggerLike } from "@aegis/sdk";
+ * import { deepStrictEqual } from "node:assert/strict";
+ *
+ * const lines: unknown[] = [];
+ * const log = (message: string): void => void lines.push(message);
+ * const logger: LoggerLike = { debug() {}, info: log, warn: log, error: log }; // or console, or pino()
+ * const bus = await connect({ servers: "memory:", logger });
+ * await bus.close();
+ * deepStrictEqual(lines, ["The bus is closed"]);
+ * ```
  */
 export interface LoggerLike {
   /** For whoever debugs the program. */

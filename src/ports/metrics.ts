@@ -49,7 +49,20 @@ export interface MetricsSnapshot {
   readonly summaries: readonly Series<Summary>[];
 }
 
-/** Metrics that can be read back: what `createMetrics()` gives. */
+/**
+ * Metrics that can be read back: what `createMetrics()` gives.
+ *
+ * @example
+ * ```ts
+ * import { createMetrics, type ReadableMetrics } from "@aegis/sdk";
+ * import { match, strictEqual } from "node:assert/strict";
+ *
+ * const metrics: ReadableMetrics = createMetrics(); // for connect({ metrics })
+ * metrics.increment("orders_total", { currency: "EUR" });
+ * strictEqual(metrics.snapshot().counters[0]?.value, 1);
+ * match(metrics.prometheus(), /^orders_total\{currency="EUR"\} 1$/m); // for GET /metrics
+ * ```
+ */
 export interface ReadableMetrics extends Metrics {
   /** Everything measured so far. */
   snapshot(): MetricsSnapshot;

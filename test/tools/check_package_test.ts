@@ -58,10 +58,12 @@ test("checkExamples() asks for an example that runs of each entry and of what pr
   );
   const bare = { name: "Client", declarations: [{ kind: "class", jsDoc: { tags: [] } }] };
   const untried = { tags: [{ kind: "example", doc: "```ts ignore\ncall();\n```" }] };
+  const held = { name: "Kv", declarations: [{ kind: "interface" }] };
   const constant = { name: "LIMITS", declarations: [{ kind: "variable", jsDoc: untried }] };
-  deepStrictEqual(checkExamples("mod.ts", { module_doc: shown, symbols: [bare, constant] }), [
+  deepStrictEqual(checkExamples("mod.ts", { module_doc: shown, symbols: [bare, held, constant] }), [
     "mod.ts has no documentation of the module with an example",
     "mod.ts: Client has no example",
+    "mod.ts: Kv has no example",
     "mod.ts: LIMITS has no example",
   ]);
 });
