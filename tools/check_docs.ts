@@ -113,6 +113,17 @@ export function checkRows(page: string): string[] {
   });
 }
 
+/** Which names that are public, as `pattern` finds them in source, the page does not have. */
+export function checkNames(page: Page, sources: readonly string[], pattern: RegExp): string[] {
+  const names = new Set(
+    sources.flatMap((source) => [...source.matchAll(pattern)].map(([, name = ""]) => name)),
+  );
+  if (names.size === 0) return [`the source has no ${pattern}`];
+  const written = new Set([...page.text.matchAll(/`([^`\n]+)`/g)].map(([, name = ""]) => name));
+  return [...names].sort().filter((name) => !written.has(name))
+    .map((name) => `${page.path} does not tell of ${name}`);
+}
+
 /** Which options of `connect()` the page does not tell of. `source` is that of their interfaces. */
 export function checkOptions(page: string, source: string): string[] {
   const options = [
@@ -195,7 +206,9 @@ async function main(): Promise<number> {
   for (const path of ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
     pages.push({ path, text: await readFile(join(root, path), "utf8") });
   }
-  const page = (name: string) => pages.find(({ path }) => path === `docs/${name}`)?.text ?? "";
+  const pageOf = (name: string) =>
+    pages.find(({ path }) => path === `docs/${name}`) ?? { path: `docs/${name}`, text: "" };
+  const page = (name: string) => pageOf(name).text;
   const exists = (path: string) => existsSync(join(root, path));
   const { tasks } = JSON.parse(await readFile(join(root, "deno.json"), "utf8"));
   const options = await readFile(join(root, "src/ports/options.ts"), "utf8");
@@ -212,6 +225,13 @@ async function main(): Promise<number> {
         .map(({ text }) => text),
     ),
     ...checkRows(page("troubleshooting.md")),
+    // Headers and metrics are public. Who only begins a name is told by the names that it makes.
+    ...checkNames(pageOf("wire.md"), sources, /"(aegis-[a-z-]+)"/g),
+    ...checkNames(
+      pageOf("observability.md"),
+      sources,
+      /"(aegis_[a-z_]+_(?:total|ms|state|token))"/g,
+    ),
     ...checkOptions(page("configuration.md"), options),
     ...checkLinks(pages, exists),
     ...checkCommands(pages, tasks, exists),

@@ -5,6 +5,7 @@ import {
   checkCommands,
   checkLinks,
   checkMessages,
+  checkNames,
   checkOptions,
   checkReasons,
   checkRows,
@@ -88,6 +89,15 @@ test("checkRows() finds two rows of one message in one table, and none in two", 
   deepStrictEqual(checkRows(page.replace("it is open", "is shut")), [
     'docs/troubleshooting.md has two rows of "is shut"',
   ]);
+});
+
+test("checkNames() misses names that the source has and the page does not write as code", () => {
+  const page = { path: "docs/wire.md", text: "the headers `aegis-id` and aegis-ttl" };
+  const sources = ['const ID = "aegis-id";', 'const TTL = "aegis-ttl";'];
+  deepStrictEqual(checkNames(page, sources, /"(aegis-[a-z-]+)"/g), [
+    "docs/wire.md does not tell of aegis-ttl",
+  ]);
+  deepStrictEqual(checkNames(page, [""], /"(aegis-[a-z-]+)"/g).length, 1);
 });
 
 test("checkOptions() misses options that the page does not tell of", () => {
