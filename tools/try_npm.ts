@@ -65,7 +65,29 @@ async function inNode(folder: string, tarball: string, valibot: string): Promise
     }
     done.push(`Node ${version}`);
   }
+  await bundledForNode(folder);
   return [...done, await bundled(folder)];
+}
+
+/** Bundled as one ES module for Node, as docs/runtimes.md says it: the program runs. */
+async function bundledForNode(folder: string): Promise<void> {
+  const page = await readFile(join(ROOT, "docs", "runtimes.md"), "utf8");
+  const js = /--banner:js='([^']+)'/.exec(page)?.[1];
+  if (js === undefined) throw new Error("docs/runtimes.md has no banner for esbuild");
+  const outfile = join(folder, "bundle.mjs");
+  await build({
+    entryPoints: [join(folder, "program.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    external: ["@nats-io/transport-deno"], // npm does not have it, and Node does not use it
+    banner: { js },
+    logLevel: "silent",
+  });
+  const { bin } = await findNodeOf(20);
+  await works(folder, bin, "bundle.mjs");
 }
 
 /** Whether the tables have as many packages as were installed, and their size, give or take a twentieth. */
