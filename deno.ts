@@ -11,7 +11,6 @@
  *   await using bus = await connect({ servers });
  *   return await createClient({ bus }).call("greeter", "greet", { name: "Ada" });
  * }
- * console.log(typeof greeting);
  * ```
  *
  * @module

@@ -62,7 +62,6 @@ export { messagingContract } from "./src/testing/messaging_contract.ts";
  * function prove(open: () => Promise<Transport>): void {
  *   for (const { name, run } of streamContract) test(`mine: ${name}`, () => run(open));
  * }
- * console.log(typeof prove);
  * ```
  */
 export const streamContract: readonly Case[] = streamCases(createClock());
@@ -82,7 +81,6 @@ export const streamContract: readonly Case[] = streamCases(createClock());
  *   const open = async () => await connect({ transport: await openMine() });
  *   for (const { name, run } of kvContract) test(`mine: ${name}`, () => run(open));
  * }
- * console.log(typeof prove);
  * ```
  */
 export const kvContract: readonly KvCase[] = kvCases(createClock());

@@ -16,7 +16,6 @@ import { messagingLife } from "./messaging_life.ts";
  * function prove(open: () => Promise<Transport>): void {
  *   for (const { name, run } of messagingContract) test(`mine: ${name}`, () => run(open));
  * }
- * console.log(typeof prove);
  * ```
  */
 export const messagingContract: readonly Case[] = [
