@@ -89,6 +89,8 @@ export const kvContract: readonly KvCase[] = kvCases(createClock());
  * A transport that loses, delays or doubles what is published through it, for `connect({ transport })`. It is the
  * same connection as `transport` otherwise, which it closes when it is closed.
  *
+ * @throws {TypeError} for a fault that there is none of.
+ *
  * @example Requests that come twice
  * ```ts
  * import { connect, createClient, createService, rpc } from "@aegis/sdk";

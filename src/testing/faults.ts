@@ -1,5 +1,6 @@
 // Faults of a network, made on purpose: messages that are lost, late, or come twice.
 
+import { assertKeys } from "../domain/check.ts";
 import { AegisError } from "../domain/error.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Messaging } from "../ports/messaging.ts";
@@ -53,6 +54,8 @@ export interface Faults {
 
 /** `transport` with faults, on a clock. */
 export function faulty(transport: Transport, faults: Faults, clock: Clock): Transport {
+  // A fault that is written wrong would be none, and the test that asks for it could not fail.
+  assertKeys(faults, ["drop", "dropAck", "delayMs", "duplicate", "clock"], "of withFaults()");
   const { drop, delayMs = 0, duplicate } = faults;
   const { messaging: inner } = transport;
   const messaging: Messaging = {

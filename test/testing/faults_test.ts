@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert/strict";
 import { test } from "node:test";
 import {
   connect,
@@ -402,4 +402,12 @@ test("a transport with faults passes on what its streams do beside publishing", 
   ok(store.ingest === undefined);
   ok(store.publishLater === undefined);
   await inner.close();
+});
+
+test("withFaults() refuses a fault that it does not know, which would be none", () => {
+  const drops = { drops: () => true } as Faults;
+  throws(() => withFaults(createMemoryTransport(), drops), {
+    name: "TypeError",
+    message: /option "drops" of withFaults\(\): there is no such option; did you mean "drop"/,
+  });
 });
