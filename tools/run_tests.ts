@@ -43,7 +43,7 @@ const KILLS =
   /(ack_wait|cluster|failover_poison|failover_server|frozen|kill|many_watches|restart|start|(event|command|kv)_outage|kv_lost|stream_follow|stream_ingest)_test\.ts$|^test\/proof\//;
 /** What files say that freeze a process or ask it to stop: on Windows, which has no signals, they are left out. */
 const SIGNALS =
-  /suspend\(|(?<!\[)"SIG(?:STOP|CONT|TERM|INT)"|websocket_program|failover_tools|command_proof/;
+  /suspend\(|(?<!\[)"SIG(?:STOP|CONT|TERM|INT)"|websocket_program|failover_tools|(?:command|discovery)_proof/;
 const NODE = ["--test", `--test-concurrency=${AT_ONCE}`];
 
 /** How the tests are started on one runtime. */
