@@ -1,9 +1,12 @@
 // Streams and consumers on a server: what differs is named with both values, and what others have set stays.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { AegisError, ConflictError } from "../../mod.ts";
 import { startNatsServer } from "../../tools/nats_server.ts";
+import { pause } from "./outage_tools.ts";
 import { consumerConfig, make, manager, open, put, streamConfig, take } from "./stream_tools.ts";
 
 /** Rejects with a conflict whose message names some words and whose details are these. */
@@ -148,6 +151,43 @@ test("a name that cannot be is a TypeError", async () => {
     await rejects(admin.consumer("S", name), TypeError);
     await rejects(admin.consumers(name), TypeError);
   }
+});
+
+test("a stream is made also while the server clears away after one that was deleted", async () => {
+  await using server = await startNatsServer();
+  await using opened = await open(server.url);
+  await using nats = await manager(server.url);
+  const { streams } = nats.jsm;
+  // That the server is just removing the folder of all streams comes about a few times in a hundred.
+  for (let round = 0; round < 250; round++) {
+    await streams.add({ name: "OTHER", storage: "memory" });
+    await Promise.all([
+      opened.streams.admin.createStream(streamConfig()),
+      streams.delete("OTHER"),
+    ]);
+    await streams.delete("S");
+  }
+});
+
+test("a stream that the server has no place for is made once it has, and otherwise its words are told", async () => {
+  await using server = await startNatsServer();
+  await using opened = await open(server.url);
+  const { admin } = opened.streams;
+  const place = join(server.storeDir, "jetstream");
+  await rm(place, { recursive: true });
+  await writeFile(place, "no folder");
+  await rejects(
+    admin.createStream(streamConfig()),
+    (error) =>
+      AegisError.is(error, "NATS") &&
+      error.message ===
+        'Cannot make the stream S: the server said "error creating store for stream"',
+  );
+  const made = admin.createStream(streamConfig());
+  await pause(50);
+  await rm(place);
+  await made;
+  strictEqual((await admin.stream("S"))?.config.storage, "file");
 });
 
 test("streams of others are described as they are", async () => {

@@ -18,6 +18,7 @@ import {
   toServer as consumerConfig,
 } from "./consumer_config.ts";
 import { consumerNames } from "./consumer_names.ts";
+import { pause } from "./pause.ts";
 import type { StreamApi } from "./stream_api.ts";
 import {
   fromServer as streamState,
@@ -26,10 +27,12 @@ import {
   toServer as streamConfig,
 } from "./stream_config.ts";
 import { settingsConflict } from "./stream_conflict.ts";
-import { API_ERROR, apiErrorOf, isApiError, streamNotFound } from "./stream_error.ts";
+import { API_ERROR, apiErrorOf, hadNoPlace, isApiError, streamNotFound } from "./stream_error.ts";
 
 /** How often a consumer is looked for and made while others make and delete it. */
 const MAX_ATTEMPTS = 3;
+/** How long is waited before a stream that the server had no place for is made again, in milliseconds, each time. */
+const PLACE_WAITS_MS = [5, 20, 80, 320];
 const ALREADY_THERE = [
   API_ERROR.consumerExists,
   API_ERROR.consumerNameExists,
@@ -64,6 +67,21 @@ export function createStreamAdmin(connection: NatsConnection, api: StreamApi): S
       `look for the stream of ${subject}`,
       (manager) => manager.streams.find(subject),
     ).catch(undefinedFor("STREAM_NOT_FOUND"));
+
+  /** Makes a stream, unless there is one as it is wanted; false when the server had no place for it and `again` may be. */
+  const makeStream = (what: string, config: StreamConfig, again: boolean): Promise<boolean> =>
+    api.run(what, async (manager) => {
+      await manager.streams.add(streamConfig(config, batched()));
+      return true;
+    }, async (error) => {
+      if (again && hadNoPlace(error)) return false;
+      await explain(what, config, error, streamOf);
+      if (!isApiError(error, API_ERROR.streamNameExists)) return undefined;
+      const there = await stream(config.name);
+      const differences = there === undefined ? [] : streamDifferences(there.config, config);
+      if (differences.length === 0) return true;
+      throw settingsConflict(what, "there is one with other settings", differences, error);
+    });
 
   /** Makes a consumer; false when there is one of that name. */
   const makeConsumer = (what: string, stream: string, config: ConsumerConfig): Promise<boolean> =>
@@ -108,17 +126,9 @@ export function createStreamAdmin(connection: NatsConnection, api: StreamApi): S
     async createStream(wanted) {
       const config = possible(wanted);
       const what = `make the stream ${config.name}`;
-      await api.run(what, async (manager) => {
-        await manager.streams.add(streamConfig(config, batched()));
-        return true;
-      }, async (error) => {
-        await explain(what, config, error, streamOf);
-        if (!isApiError(error, API_ERROR.streamNameExists)) return undefined;
-        const there = await stream(config.name);
-        const differences = there === undefined ? [] : streamDifferences(there.config, config);
-        if (differences.length === 0) return true;
-        throw settingsConflict(what, "there is one with other settings", differences, error);
-      });
+      for (let waits = 0; !await makeStream(what, config, waits < PLACE_WAITS_MS.length); waits++) {
+        await pause(PLACE_WAITS_MS[waits]!);
+      }
     },
     async updateStream(wanted) {
       const config = possible(wanted);

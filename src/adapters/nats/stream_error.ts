@@ -20,6 +20,7 @@ export const API_ERROR = {
   noMessageFound: 10037,
   notEnabledForAccount: 10039,
   sequenceNotFound: 10043,
+  streamCreate: 10049,
   streamInvalidConfig: 10052,
   messageTooLarge: 10054,
   streamMessageDeleteFailed: 10057,
@@ -151,6 +152,16 @@ export function apiErrorOf(error: unknown): ApiError | undefined {
 /** Whether an error of `@nats-io/jetstream` is that one of JetStream. */
 export function isApiError(error: unknown, ...numbers: readonly number[]): boolean {
   return numbers.includes(apiErrorOf(error)?.err_code ?? -1);
+}
+
+/**
+ * Whether the server had no place for a stream that it was to make. After a stream was deleted, whatever it was stored in, a
+ * server removes the folder of all streams in the background if that is empty, also under one that is just being made. When the
+ * disk is full, or not the server's to write on, it says the same.
+ */
+export function hadNoPlace(error: unknown): boolean {
+  const { err_code, description = "" } = apiErrorOf(error) ?? {};
+  return err_code === API_ERROR.streamCreate && description === "error creating store for stream";
 }
 
 /** An error of `@nats-io/jetstream` as one of the SDK's. */
