@@ -18,17 +18,17 @@
 
 import { msgpack } from "./src/adapters/msgpack/codec.ts";
 import type { Dial } from "./src/adapters/nats/connect.ts";
+import { dialDeno } from "./src/adapters/nats/deno.ts";
 import type { Bus } from "./src/app/bus.ts";
 import { createConnect } from "./src/connect.ts";
 import type { ConnectOptions } from "./src/ports/options.ts";
 
 export * from "./src/api.ts";
 
-const dial: Dial = async (options) => {
-  const transport: { connect: Dial } = await import("@nats-io/transport-deno");
-  // Looking names up is for Deno.connect(): whoever does it before needs to be permitted the name server too.
-  return await transport.connect({ ...options, resolve: false }, new AbortController().signal);
-};
+const dial = dialDeno({
+  load: async (): Promise<{ connect: Dial }> => await import("@nats-io/transport-deno"),
+  open: (address) => Deno.connect(address),
+});
 
 const connectDeno = createConnect({
   kind: "deno",

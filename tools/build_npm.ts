@@ -37,8 +37,13 @@ const OPTIONS = {
 };
 
 /** What `deno.ts` uses of Deno, for a compiler that does not know it. */
-const AMBIENT =
-  `declare namespace Deno { function readFile(path: string): Promise<Uint8Array<ArrayBuffer>>; }
+const AMBIENT = `declare namespace Deno {
+  function readFile(path: string): Promise<Uint8Array<ArrayBuffer>>;
+  function connect(address: { readonly hostname: string; readonly port: number }): Promise<{
+    read(into: Uint8Array): Promise<number | null>;
+    close(): void;
+  }>;
+}
 declare module "@nats-io/transport-deno";
 `;
 

@@ -18,6 +18,7 @@ export interface Page {
 /** What looks like a code and is none, with the reason. */
 const NO_CODES: Readonly<Record<string, string>> = {
   CLIENT_CERTIFICATE: "what tcp.ts tells connect_error.ts, which makes TLS of it",
+  NO_CLIENT_CERTIFICATES: "what deno.ts of the adapter tells it, which makes TLS of that too",
 };
 
 /** How the page quotes what a message says. */

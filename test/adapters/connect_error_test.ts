@@ -27,6 +27,28 @@ test("a server that is not reached is told by its reason, on every runtime", () 
       "connection refused",
     ],
     [new errors.ConnectionError("connection refused"), "connection refused"],
+    // The transport for Deno's own sockets tells in lower case what Deno said.
+    [
+      new errors.ConnectionError("no connection could be made … (os error 10061)"), // on Windows
+      "connection refused",
+    ],
+    [
+      new errors.ConnectionError("failed to lookup address information: name or service not known"),
+      "the name is not known",
+    ],
+    [
+      new errors.ConnectionError("no such host is known. (os error 11001)"),
+      "the name is not known",
+    ],
+    [new errors.ConnectionError("connection timed out (os error 110)"), "no answer in time"],
+    [
+      new errors.ConnectionError("socket closed while expecting info"),
+      "it hung up without a word; a server with handshake_first wants tls.handshakeFirst",
+    ],
+    [
+      new errors.ConnectionError("connection reset by peer (os error 104)"),
+      "it hung up without a word; a server with handshake_first wants tls.handshakeFirst",
+    ],
     [coded("ENOTFOUND", "getaddrinfo ENOTFOUND a"), "the name is not known"],
     [coded("EAI_AGAIN"), "the name is not known"],
     [
@@ -68,6 +90,12 @@ test("a failure of TLS says what to do about it, and what the runtime said", () 
     [new Error("invalid peer certificate: Expired"), /is not valid now/],
     [coded("ERR_TLS_CERT_ALTNAME_INVALID", "x"), /is for another host; use in servers a name/],
     [new Error("invalid peer certificate: NotValidForName"), /is for another host/],
+    [
+      new Error('invalid peer certificate: certificate not valid for name "a"; certificate is …'),
+      /is for another host/,
+    ],
+    [new Error("invalid peer certificate: certificate expired: verification time …"), /valid now/],
+    [coded("NO_CLIENT_CERTIFICATES", "x"), /deno has none; import connect from @aegis\/sdk, /],
     [coded("CLIENT_CERTIFICATE", "x"), /refused the client certificate.*tls\.certFile/],
     [coded("UNABLE_TO_VERIFY_LEAF_SIGNATURE", "x"), /not trusted here; give .* tls\.caFile/],
     [coded("DEPTH_ZERO_SELF_SIGNED_CERT", "x"), /not trusted here/],

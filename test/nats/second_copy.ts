@@ -5,12 +5,14 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Dial } from "../../src/adapters/nats/connect.ts";
+import { dialDeno } from "../../src/adapters/nats/deno.ts";
+import { type Core, denoSockets } from "../runtime/deno_sockets.ts";
 
 const CACHE = fileURLToPath(new URL("../../.cache/", import.meta.url));
 
 /** The copy. */
 export interface SecondCopy extends AsyncDisposable {
-  /** Connects by TCP, with the transport of the copy. */
+  /** Connects by TCP: on Deno with its own sockets, as `@aegis/sdk/deno` does, elsewhere with the transport for Node. */
   readonly dial: Dial;
   /** The classes of its errors, which are not those of the first copy. */
   readonly errors: Readonly<Record<string, unknown>>;
@@ -23,11 +25,16 @@ export async function secondCopy(): Promise<SecondCopy> {
   const require = createRequire(import.meta.url);
   await copyPackage("@nats-io/transport-node", require, folder);
   const load = createRequire(join(folder, "here.js"));
-  const { connect } = load("@nats-io/transport-node") as { readonly connect: Dial };
-  const { errors } = load("@nats-io/nats-core") as Pick<SecondCopy, "errors">;
+  const core = load("@nats-io/nats-core/internal") as Core;
+  const dial: Dial = "Deno" in globalThis
+    ? dialDeno({
+      load: () => Promise.resolve({ connect: denoSockets(core) }),
+      open: (address) => Deno.connect(address),
+    })
+    : (load("@nats-io/transport-node") as { readonly connect: Dial }).connect;
   return {
-    dial: (options) => connect(options, new AbortController().signal),
-    errors,
+    dial,
+    errors: core.errors,
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -55,9 +55,14 @@ const TLS_REASONS: readonly TlsReason[] = [
     advice: "renew it, or set the clock",
   },
   {
-    pattern: /ALTNAME_INVALID|NotValidForName|Hostname\/IP does not match|HOSTNAME_MISMATCH/i,
+    pattern: /ALTNAME_INVALID|not ?valid ?for ?name|Hostname\/IP does not match|HOSTNAME_MISMATCH/i,
     reason: "the server's certificate is for another host",
     advice: "use in servers a name that it is for",
+  },
+  {
+    pattern: /NO_CLIENT_CERTIFICATES/,
+    reason: "the server wants a client certificate, and @aegis/sdk/deno has none",
+    advice: "import connect from @aegis/sdk, which has them",
   },
   {
     pattern: /CLIENT_CERTIFICATE|ALERT_|fatal alert|alert (certificate|handshake|unknown|bad)/i,
@@ -116,18 +121,23 @@ function plainReason(
   message: string,
   { tls }: Pick<ResolvedConnectOptions, "tls">,
 ): string {
-  if (/ECONNREFUSED|connection refused/.test(known)) return "connection refused";
+  // Deno's own sockets tell in words, which their transport makes lower case, and by the numbers of Windows.
+  if (/ECONNREFUSED|connection refused|os error 10061/.test(known)) return "connection refused";
   if (/getaddrinfo EPERM/.test(known)) {
     return "this program may not look the name up; under Deno that takes --allow-net=NAME, without a port";
   }
-  if (/ENOTFOUND|EAI_AGAIN|getaddrinfo/.test(known)) return "the name is not known";
-  if (/TimeoutError|\btimeout\b|no answer|ETIMEDOUT/.test(known)) {
+  if (/ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup|os error 11001/.test(known)) {
+    return "the name is not known";
+  }
+  if (/TimeoutError|\btimeout\b|no answer|ETIMEDOUT|timed out|os error 10060/.test(known)) {
     return tls?.handshakeFirst
       ? "no answer in time; has the server handshake_first on?"
       : "no answer in time";
   }
   if (/unexpected response/.test(known)) return "it is no NATS server";
-  if (/the server hung up|ECONNRESET|EPIPE/.test(known)) {
+  if (
+    /hung up|ECONNRESET|EPIPE|connection reset|os error 10054|while expecting info/.test(known)
+  ) {
     return "it hung up without a word; a server with handshake_first wants tls.handshakeFirst";
   }
   return message === "" ? "the connection failed" : message;
