@@ -14,14 +14,16 @@ import {
   command,
   connect,
   createClient,
+  createDiscovery,
   createService,
   ensureTopology,
+  failover,
   on,
   rpc,
 } from "../../mod.ts";
 import { kvContract, messagingContract, streamContract } from "../../testing.ts";
 import { freePorts, type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
-import { logger } from "./outage_tools.ts";
+import { logger, until } from "./outage_tools.ts";
 import { secondCopy } from "./second_copy.ts";
 
 const copy = await secondCopy();
@@ -60,6 +62,7 @@ interface World {
 }
 
 const echo = rpc("echo", (params) => params);
+const SOON = { timeoutMs: 1_000 };
 
 /** What goes wrong, which each copy has to tell in the same words. */
 const FAULTS: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
@@ -177,6 +180,137 @@ test("calls, events, commands and the plan of a service run over another copy of
   deepStrictEqual(await heard.promise, { n: 2 });
   const job = await client.send("copied", "double", { n: 21 });
   strictEqual(await job.result(), 42);
+});
+
+test("instances are found, selected and watched over another copy of nats-core", async () => {
+  await using bus = await busOf(copy.dial, { servers: server.url });
+  await using asking = await busOf(copy.dial, { servers: server.url });
+  const who = rpc("who", (_, { instanceId }) => instanceId);
+  const [one, two] = ["one", "two"].map((instanceId) =>
+    createService("found", { bus, instanceId, handlers: [who] })
+  );
+  await using discovery = createDiscovery({ bus: asking });
+  const changes: string[] = [];
+  const watching = (async () => {
+    for await (const { type, instance } of discovery.watch("found")) {
+      changes.push(`${instance.instanceId} ${type}`);
+    }
+  })();
+  await one!.start();
+  await until("the first has joined", () => changes.includes("one joined"));
+  await two!.start();
+  await until("the second has joined", () => changes.includes("two joined"));
+  const { call } = createClient({ bus: asking });
+  const turns = [];
+  for (let n = 0; n < 4; n++) turns.push(await call("found", "who", {}, { select: "round_robin" }));
+  deepStrictEqual(turns.sort(), ["one", "one", "two", "two"]);
+  strictEqual(await call("found", "who", {}, { instance: "two" }), "two");
+  ok((await call<{ ready: boolean }>("found", "health", {}, { instance: "two" })).ready);
+  await two!.stop();
+  await until("the second has left", () => changes.includes("two left"));
+  strictEqual((await discovery.select("found")).instanceId, "one");
+  await discovery.close();
+  await watching;
+  await one!.stop();
+});
+
+test("one instance leads over another copy of nats-core, and the next one follows it", async () => {
+  await using first = await busOf(copy.dial, { servers: server.url });
+  await using second = await busOf(copy.dial, { servers: server.url });
+  const lead = rpc("lead", { exclusive: true }, (_, { instanceId, fencingToken }) => {
+    return { instanceId, fencingToken };
+  });
+  const candidate = (bus: Bus, instanceId: string) =>
+    createService("led", {
+      bus,
+      instanceId,
+      handlers: [lead],
+      singleActive: failover.balanced,
+    });
+  await using one = candidate(first, "one");
+  await using two = candidate(second, "two");
+  await one.start();
+  await two.start();
+  deepStrictEqual([one.isLeader(), two.isLeader()], [true, false]);
+  const { call } = createClient({ bus: second });
+  interface Led {
+    readonly instanceId: string;
+    readonly fencingToken: number;
+  }
+  const before = await call<Led>("led", "lead");
+  strictEqual(before.instanceId, "one");
+  await one.stop();
+  const after = await call<Led>("led", "lead");
+  strictEqual(after.instanceId, "two");
+  ok(after.fencingToken > before.fencingToken);
+});
+
+test("events, commands, watches and a leader outlast a server that is killed, over another copy of nats-core", async () => {
+  await using own = await startNatsServer();
+  await using bus = await busOf(copy.dial, { servers: own.url });
+  await using asking = await busOf(copy.dial, { servers: own.url });
+  const heard: unknown[] = [];
+  const handlers = [
+    on("thing.made", ({ payload }) => void heard.push((payload as { n: number }).n)),
+    command("double", ({ payload }) => (payload as { n: number }).n * 2),
+    rpc("lead", { exclusive: true }, () => "led"),
+  ];
+  await using service = createService("kept", {
+    bus,
+    handlers,
+    singleActive: failover.aggressive,
+  });
+  await service.start();
+  const client = createClient({ bus: asking });
+  const seen: unknown[] = [];
+  const board = await asking.kv("board");
+  const watch = board.watch();
+  const watching = (async () => {
+    for await (const { entry } of watch) seen.push(entry?.value);
+  })();
+  await board.put("k", 1);
+  await client.publish("thing.made", { n: 1 });
+  await until("what was before is seen", () => heard.length === 1 && seen.includes(1));
+  await own.kill();
+  const waiting = [
+    client.publish("thing.made", { n: 2 }, { timeoutMs: 30_000 }),
+    client.send("kept", "double", { n: 21 }, { timeoutMs: 30_000 }),
+    board.put("k", 2, { timeoutMs: 30_000 }),
+  ] as const;
+  await own.restart();
+  const [, job] = await Promise.all(waiting);
+  strictEqual(await job.result(), 42);
+  strictEqual(await client.call("kept", "lead", {}, { timeoutMs: 30_000 }), "led");
+  await until("what came after is seen", () => heard.includes(2) && seen.includes(2));
+  await asking.close();
+  await watching.catch(() => {}); // it ends with its bus
+});
+
+test("a server that stands still is noticed over another copy of nats-core, whatever is still to be written", async () => {
+  await using own = await startNatsServer({ jetstream: false });
+  const connection = await copy.dial({
+    servers: [own.url],
+    maxReconnectAttempts: -1,
+    pingInterval: 200,
+    maxPingOut: 2,
+  }, new AbortController().signal);
+  await using bus = await connect({
+    transport: createNatsTransport(connection, "deno", true, logger),
+    logger,
+  });
+  await using other = await busOf(dialTcp, { servers: own.url });
+  await using service = createService("copied", { bus: other, handlers: [echo], registry: false });
+  await service.start();
+  const { call } = createClient({ bus });
+  await call("copied", "echo");
+  await own.suspend();
+  // More than the sockets hold.
+  const text = "x".repeat(900_000);
+  const lost = Array.from({ length: 20 }, () => call("copied", "echo", { text }, SOON));
+  await Promise.allSettled(lost);
+  await until("it is noticed", () => bus.status === "reconnecting");
+  own.resume();
+  deepStrictEqual(await call("copied", "echo", { n: 1 }, { timeoutMs: 20_000 }), { n: 1 });
 });
 
 test("a bus comes back over another copy of nats-core, and its calls wait for it", async () => {

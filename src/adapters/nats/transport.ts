@@ -20,8 +20,16 @@ interface Internals {
     readonly connected?: boolean;
     /** Makes one attempt to reach a server. */
     dial?(server: unknown): Promise<void>;
-    readonly transport?: { readonly socket?: { destroy?(): void; readyState?: number } };
+    readonly transport?: Carrier;
   };
+}
+
+/** What carries a connection: a socket of node:net or a WebSocket, or Deno's, which has none that is known. */
+interface Carrier {
+  readonly socket?: { destroy?(): void; readyState?: number };
+  /** Whether it was told to close. */
+  readonly isClosed?: boolean;
+  close?(): Promise<void>;
 }
 
 /**
@@ -107,8 +115,7 @@ export function createNatsTransport(
         refused(event.error);
       } else if (event.type === "slowConsumer") {
         troubles.slow(event.sub.getSubject(), event.pending);
-      } // nats.js would first wait for what is still to be written, which a server that stands still never reads.
-      else if (event.type === "staleConnection") protocol?.transport?.socket?.destroy?.();
+      } else if (event.type === "staleConnection") giveUp(protocol?.transport);
       else if (event.type === "reconnect") {
         server = describe(connection);
         troubles.over();
@@ -162,6 +169,13 @@ export function createNatsTransport(
       await (closing ??= close());
     },
   };
+}
+
+/** nats.js would first wait for what is still to be written, which a server that stands still never reads. */
+function giveUp(carrier: Carrier | undefined): void {
+  carrier?.socket?.destroy?.();
+  // Deno's closes its socket at once when it is told so again, and a write that waits then fails.
+  if (carrier?.socket === undefined && carrier?.isClosed) void carrier.close?.();
 }
 
 /** Notes why an attempt to reconnect failed, which nats.js keeps to itself. */
