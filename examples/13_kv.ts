@@ -40,6 +40,7 @@ for await (const { operation, entry, initial } of locks.watch({ key: "nightly" }
   if (operation !== "put") break;
 }
 await locks.put("nightly", "b", { createOnly: true });
+await locks.delete("nightly"); // b has done its work
 
 // Many at once: what became of each, and the keys that begin with a text.
 const outcomes = await users.putMany({

@@ -1,5 +1,5 @@
-// The least that Deno has to permit: an example runs under the very flags of docs/runtimes.md, and what is said where
-// less is permitted.
+// The least that Deno has to permit: examples run under the very flags of docs/runtimes.md, and what is said where less is
+// permitted.
 
 import { match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -61,9 +61,10 @@ function run(
   permissions: readonly string[],
   servers?: string,
   env: Record<string, string> = {},
+  example = "01_rpc.ts",
 ): Promise<{ readonly code: number; readonly output: string }> {
-  const example = ["examples/01_rpc.ts", ...servers === undefined ? [] : [servers]];
-  const args = ["run", "--no-prompt", ...permissions, ...example];
+  const program = [`examples/${example}`, ...servers === undefined ? [] : [servers]];
+  const args = ["run", "--no-prompt", ...permissions, ...program];
   const options = { cwd: fileURLToPath(ROOT), env: { ...process.env, NO_COLOR: "1", ...env } };
   return new Promise((resolve) => {
     execFile(process.execPath, args, options, (error, stdout, stderr) => {
@@ -78,6 +79,25 @@ async function runs(...args: Parameters<typeof run>): Promise<void> {
   match(output, /^one instance: \{ left: 95 \}$/m);
 }
 
+/** Examples of what else there is, each with what it says at its end. */
+const MORE: Readonly<Record<string, RegExp>> = {
+  "08_events.ts": /^billed by three, which was not there: 1$/m,
+  "11_commands.ts": /^completed by studio/m,
+  "13_kv.ts": /^3 removed, 0 left$/m,
+  "14_registry.ts": /^1 call was counted$/m,
+  "15_discovery.ts": /^map-1 joined, .* map-1 left$/m,
+};
+
+/** Runs these examples too, on the same server as others before: an example leaves nothing that the next run falls over. */
+async function allRun(permissions: readonly string[], servers: string): Promise<void> {
+  await runs(permissions, servers);
+  for (const [example, end] of Object.entries(MORE)) {
+    const { code, output } = await run(permissions, servers, {}, example);
+    strictEqual(code, 0, output);
+    match(output, end);
+  }
+}
+
 async function ends(because: RegExp, ...args: Parameters<typeof run>): Promise<void> {
   const { code, output } = await run(...args);
   notStrictEqual(code, 0, output);
@@ -86,12 +106,12 @@ async function ends(because: RegExp, ...args: Parameters<typeof run>): Promise<v
 
 test(`memory: needs no permission${why}`, { skip }, async () => {
   match(await read("docs/runtimes.md"), /^\| `memory:` +\| none +\|$/m);
-  await runs([], "memory:");
+  await allRun([], "memory:");
 });
 
 test(`a server by its IP address needs --allow-net=IP:PORT${why}`, { skip }, async () => {
   match(await read("README.md"), /`--allow-net=10\.0\.0\.7:4222`/);
-  await runs([await permission("a server by its IP address")], server!.url);
+  await allRun([await permission("a server by its IP address")], server!.url);
   await ends(/Requires net access to "127\.0\.0\.1:/, ["--allow-net=127.0.0.1:1"], server!.url);
 });
 
@@ -106,7 +126,7 @@ test(`a server by its name needs --allow-net=NAME,IP:PORT${why}`, { skip }, asyn
 
 test(`./deno needs --allow-net=NAME:PORT, and has no name looked up${why}`, { skip }, async () => {
   const url = `nats://localhost:${server!.port}`;
-  await runs([...denoEntry, await permission("the same with `@aegis/sdk/deno`")], url);
+  await allRun([...denoEntry, await permission("the same with `@aegis/sdk/deno`")], url);
   await ends(/[Rr]equires net access to "/, [...denoEntry, "--allow-net=localhost:1"], url);
 });
 
