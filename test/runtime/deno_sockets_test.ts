@@ -20,6 +20,8 @@ const copy = await secondCopy();
 after(() => copy[Symbol.asyncDispose]());
 
 const file = (name: string) => fileURLToPath(new URL(`../nats/certs/${name}`, import.meta.url));
+/** The same for a configuration of nats-server, where a backslash has to be doubled. */
+const quoted = (name: string) => JSON.stringify(file(name));
 const CA = { caFile: file("ca.pem") };
 const OTHER_CA = { caFile: file("other_ca.pem") };
 const TIMEOUT_MS = 1_500;
@@ -51,8 +53,8 @@ async function withTls(
   certificate = "server",
 ): Promise<void> {
   const config = `tls {
-    cert_file: "${file(`${certificate}.pem`)}", key_file: "${file(`${certificate}.key`)}"
-    ca_file: "${CA.caFile}", ${more}
+    cert_file: ${quoted(`${certificate}.pem`)}, key_file: ${quoted(`${certificate}.key`)}
+    ca_file: ${quoted("ca.pem")}, ${more}
   }`;
   await using server = await startNatsServer({ config, jetstream: false });
   await use(server);
