@@ -119,6 +119,20 @@ test(
   },
 );
 
+test("./deno says that its transport cannot be loaded, and names the entry that needs none", async () => {
+  const cause = new Error("JSR package manifest for '@nats-io/transport-deno' failed to load");
+  const dial = dialDeno({
+    load: () => Promise.reject(cause),
+    open: () => Promise.reject(cause),
+  });
+  await rejects(connectNats(parseConnectOptions({ servers: "a,b" }, {}, "deno"), { dial }), {
+    name: "TypeError",
+    message: "connect(): @aegis/sdk/deno needs @nats-io/transport-deno, which is for Deno alone, " +
+      `and it cannot be loaded: ${cause.message}; import connect from @aegis/sdk, which goes without`,
+    cause,
+  });
+});
+
 test("a look at the greeting of a server that says nothing is over when the time is", async () => {
   const abort = new AbortController();
   let closed = 0;

@@ -18,6 +18,11 @@ import { connectError, type Failure, failureOf } from "./connect_error.ts";
  */
 export type Dial = (options: ConnectionOptions, signal: AbortSignal) => Promise<NatsConnection>;
 
+/** What a `Dial` throws where no server is to blame, and no other one would be reached either. */
+export class UnfitRuntime extends TypeError {
+  override readonly name = "TypeError";
+}
+
 /** What a runtime brings along for connecting. */
 export interface ConnectTools {
   /** How to reach a server. */
@@ -59,6 +64,7 @@ export async function connectNats(
       addServers(connection, servers);
       return connection;
     } catch (error) {
+      if (error instanceof UnfitRuntime) throw error;
       if (/within global scope/.test((error as Error)?.message)) {
         throw new TypeError(
           "connect(): it was called while modules are loaded, when workers may not connect yet; call it in a handler",

@@ -1,7 +1,7 @@
 // Deno's own sockets: the transport that nats.js has for them, and what it leaves unsaid.
 
 import type { ConnectionOptions } from "@nats-io/nats-core";
-import type { Dial } from "./connect.ts";
+import { type Dial, UnfitRuntime } from "./connect.ts";
 
 /** What is used of a socket of Deno's. */
 export interface DenoSocket {
@@ -34,7 +34,14 @@ class NoClientCertificates extends Error {
 /** Connects on Deno's own sockets. A `Dial` of `connectNats()`. */
 export function dialDeno({ load, open }: DenoSockets): Dial {
   return async (options, signal) => {
-    const { connect } = await load();
+    const { connect } = await load().catch((cause) => {
+      const reason = `${cause?.message ?? cause}`.replace(/\.$/, "");
+      throw new UnfitRuntime(
+        `connect(): @aegis/sdk/deno needs @nats-io/transport-deno, which is for Deno alone, and it cannot be loaded: ${reason}; ` +
+          "import connect from @aegis/sdk, which goes without",
+        { cause },
+      );
+    });
     try {
       // Looking names up is for Deno.connect(): whoever does it before needs to be permitted the name server too.
       return await connect({ ...options, resolve: false }, signal);
