@@ -113,6 +113,47 @@ export async function wayTo(server: NatsServer): Promise<Way> {
   return { url: `nats://127.0.0.1:${port}`, cut, mend, [Symbol.asyncDispose]: cut };
 }
 
+/** A way to a port that becomes a slow one. */
+export interface SlowWay extends AsyncDisposable {
+  readonly port: number;
+  /** Cuts what is there; on what is opened from then on each piece takes `ms`. */
+  slow(ms: number): void;
+}
+
+/** A way to a port of this machine, through a port of its own. */
+export async function slowWayTo(port: number): Promise<SlowWay> {
+  const [own = 0] = await freePorts(1);
+  const open = new Set<Socket>();
+  let delayMs = 0;
+  const carry = (from: Socket, to: Socket): void => {
+    open.add(from);
+    const ms = delayMs;
+    from.on("data", (data) => void setTimeout(() => to.write(data), ms));
+    from.on("error", () => {}).on("close", () => {
+      open.delete(from);
+      to.destroy();
+    });
+  };
+  const cut = (): void => open.forEach((socket) => socket.destroy());
+  const listener = await listening(own, (near) => {
+    const far = dial({ port, host: "127.0.0.1" });
+    carry(near, far);
+    carry(far, near);
+  });
+  return {
+    port: own,
+    slow(ms) {
+      delayMs = ms;
+      cut();
+    },
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => listener.close(resolve));
+      cut();
+      await closed;
+    },
+  };
+}
+
 /** Says what happens at a gate, and lets it happen. */
 export function gate(): {
   readonly arrived: Promise<void>;

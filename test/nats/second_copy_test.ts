@@ -23,7 +23,7 @@ import {
 } from "../../mod.ts";
 import { kvContract, messagingContract, streamContract } from "../../testing.ts";
 import { freePorts, type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
-import { logger, until } from "./outage_tools.ts";
+import { logger, slowWayTo, until } from "./outage_tools.ts";
 import { secondCopy } from "./second_copy.ts";
 
 const copy = await secondCopy();
@@ -311,6 +311,19 @@ test("a server that stands still is noticed over another copy of nats-core, what
   await until("it is noticed", () => bus.status === "reconnecting");
   own.resume();
   deepStrictEqual(await call("copied", "echo", { n: 1 }, { timeoutMs: 20_000 }), { n: 1 });
+});
+
+test("a bus comes back over a way that is slower than its time for connecting, over either copy", async () => {
+  await using own = await startNatsServer({ jetstream: false });
+  for (const dial of [dialTcp, copy.dial]) {
+    await using way = await slowWayTo(own.port);
+    await using bus = await busOf(dial, { servers: `127.0.0.1:${way.port}`, timeoutMs: 500 });
+    const statuses: string[] = [];
+    bus.onStatus((status) => statuses.push(status));
+    way.slow(400); // and connecting takes two ways there and back
+    await until("it is back", () => statuses.length === 2);
+    deepStrictEqual(statuses, ["reconnecting", "connected"]);
+  }
 });
 
 test("a bus comes back over another copy of nats-core, and its calls wait for it", async () => {

@@ -20,6 +20,7 @@ import { createNatsTransport } from "../../src/adapters/nats/transport.ts";
 import { captureLogs } from "../../testing.ts";
 import { freePorts, startNatsServer } from "../../tools/nats_server.ts";
 import { startWebSocketServer } from "../../tools/nats_websocket.ts";
+import { slowWayTo } from "./outage_tools.ts";
 
 const logger = createLogger({ level: "silent" });
 const echo = rpc("echo", (params) => params);
@@ -77,6 +78,18 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     deepStrictEqual(await waiting, { late: true });
     deepStrictEqual(seen, ["reconnecting", "connected"]);
     strictEqual((await one.health()).reconnects, 1);
+  },
+
+  async slow() {
+    await using started = await startWebSocketServer({ jetstream: false });
+    await using way = await slowWayTo(Number(new URL(started.url).port));
+    const servers = `ws://127.0.0.1:${way.port}`;
+    await using bus = await connect({ servers, timeoutMs: 500, logger });
+    const statuses: string[] = [];
+    bus.onStatus((status) => statuses.push(status));
+    way.slow(400);
+    await until("the bus is back", () => statuses.length === 2, 20_000);
+    deepStrictEqual(statuses, ["reconnecting", "connected"]);
   },
 
   async stall() {

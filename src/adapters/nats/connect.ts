@@ -62,6 +62,7 @@ export async function connectNats(
     try {
       const connection = await within(ms, tools.dial, { ...base, servers: [url], timeout });
       addServers(connection, servers);
+      giveTime(connection);
       return connection;
     } catch (error) {
       if (error instanceof UnfitRuntime) throw error;
@@ -223,6 +224,20 @@ function addServers(connection: NatsConnection, urls: readonly string[]): void {
     // The public way forgets what the cluster told until it tells again.
     connection.setServers([...urls]);
   }
+}
+
+/** The time that one attempt to reconnect is given at least, in milliseconds, however short the first was. */
+const RECONNECT_TIMEOUT_MS = 5_000;
+
+/** The options that nats-core reads at each attempt. */
+interface Attempts {
+  readonly options?: { timeout?: number };
+}
+
+function giveTime(connection: NatsConnection): void {
+  const { options } = connection as unknown as Attempts;
+  if (options === undefined) return;
+  options.timeout = Math.max(options.timeout ?? 0, RECONNECT_TIMEOUT_MS);
 }
 
 const FIRST_DELAY_MS = 250;

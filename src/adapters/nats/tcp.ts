@@ -18,9 +18,6 @@ type Constructor = new (options: ConnectionOptions) => NatsConnectionImpl;
 /** Where a transport finds its connection's state: by the options object, which nats-core hands to each of them. */
 const dials = new WeakMap<object, { readonly protocol: ProtocolHandler; aborted?: unknown }>();
 
-/** The time that one attempt to reconnect is given at least, in milliseconds, however short the first was. */
-const RECONNECT_TIMEOUT_MS = 5_000;
-
 /**
  * Connects by TCP, and by TLS over it. A `Dial` of `connectNats()`.
  *
@@ -47,7 +44,6 @@ export async function dialTcp(
     signal.removeEventListener("abort", abort);
   }
   connection.protocol = protocol;
-  connection.options.timeout = Math.max(options.timeout ?? 0, RECONNECT_TIMEOUT_MS);
   return connection as NatsConnection;
 }
 
