@@ -128,3 +128,17 @@ test("the error of a failed wss:// does not name options that WebSocket does not
     strictEqual(/tls\./.test(error.message), false, error.message);
   }
 });
+
+test("where a runtime tells nothing of why a WebSocket was not opened, the error names what to check", () => {
+  const options = parseConnectOptions({ servers: "wss://localhost:8080" }, {});
+  for (
+    const message of [
+      "the WebSocket was not opened, and the runtime does not say why",
+      "NetworkError: failed to connect to WebSocket: Didn't receive h2 alpn, aborting connection",
+    ]
+  ) {
+    const { reason, kind } = failureOf(new Error(message), "wss://localhost:8080/", options);
+    strictEqual(kind, "unavailable");
+    match(reason, /does not say why; check that a server listens there, .* in return \(verify\)$/);
+  }
+});

@@ -17,9 +17,12 @@ export function socketError(event: Event | Said): { readonly message: string } {
   return { message: typeof code === "string" && !text.includes(code) ? `${text} (${code})` : text };
 }
 
-/** Nothing that tells one mistake from another: browsers say nothing, Node nothing or all in one, workers log it. */
+/**
+ * Nothing that tells one mistake from another: browsers say nothing, Node nothing or all in one, workers log it, and Deno
+ * tells what became of its second attempt, by HTTP/2, where the first one failed.
+ */
 const UNTOLD =
-  /the runtime does not say why|network error or non-101|Network connection lost|internal error; reference/;
+  /the runtime does not say why|network error or non-101|Network connection lost|internal error; reference|h2 alpn/;
 
 /** What runtimes say, what it comes from, and what to do. Node and browsers say none of it. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
@@ -44,7 +47,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     UNTOLD,
     "it was not opened, and this runtime does not say why; check that a server listens there, that the port is that of its " +
     "websocket { } and not that for nats://, that it is wss:// if that has tls and else ws://, and that its certificate is " +
-    "for this host and trusted here",
+    "for this host and trusted here, and that it wants none in return (verify)",
   ],
   [
     /status code/i,
