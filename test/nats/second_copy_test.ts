@@ -317,10 +317,10 @@ test("a bus comes back over a way that is slower than its time for connecting, o
   await using own = await startNatsServer({ jetstream: false });
   for (const dial of [dialTcp, copy.dial]) {
     await using way = await slowWayTo(own.port);
-    await using bus = await busOf(dial, { servers: `127.0.0.1:${way.port}`, timeoutMs: 500 });
+    await using bus = await busOf(dial, { servers: `127.0.0.1:${way.port}`, timeoutMs: 1_500 });
     const statuses: string[] = [];
     bus.onStatus((status) => statuses.push(status));
-    way.slow(400); // and connecting takes two ways there and back
+    way.slow(600); // and connecting takes three of them
     await until("it is back", () => statuses.length === 2);
     deepStrictEqual(statuses, ["reconnecting", "connected"]);
   }

@@ -84,10 +84,10 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     await using started = await startWebSocketServer({ jetstream: false });
     await using way = await slowWayTo(Number(new URL(started.url).port));
     const servers = `ws://127.0.0.1:${way.port}`;
-    await using bus = await connect({ servers, timeoutMs: 500, logger });
+    await using bus = await connect({ servers, timeoutMs: 1_500, logger });
     const statuses: string[] = [];
     bus.onStatus((status) => statuses.push(status));
-    way.slow(400);
+    way.slow(600); // and connecting takes several of them
     await until("the bus is back", () => statuses.length === 2, 20_000);
     deepStrictEqual(statuses, ["reconnecting", "connected"]);
   },
