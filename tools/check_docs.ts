@@ -186,6 +186,15 @@ export function checkCommands(
   ]);
 }
 
+/** Whether the README tells of runtimes what docs/runtimes.md does, as one run has printed it. */
+export function checkRuntimes(readme: string, page: string): string[] {
+  const table = (text: string) => /^\| where .*\n(?:\|.*\n)+/m.exec(text)?.[0];
+  const there = table(page);
+  return there !== undefined && table(readme) === there
+    ? []
+    : ["README.md and docs/runtimes.md have not the same table of runtimes"];
+}
+
 function withoutCode(text: string): string {
   return text.replace(/^```[^]*?^```$/gm, "");
 }
@@ -236,6 +245,7 @@ async function main(): Promise<number> {
     ...checkOptions(page("configuration.md"), options),
     ...checkLinks(pages, exists),
     ...checkCommands(pages, tasks, exists),
+    ...checkRuntimes(pages.find(({ path }) => path === "README.md")!.text, page("runtimes.md")),
   ];
   for (const fault of faults) console.error(fault);
   console.log(

@@ -9,6 +9,7 @@ import {
   checkOptions,
   checkReasons,
   checkRows,
+  checkRuntimes,
   checkTroubleshooting,
   codesIn,
 } from "../../tools/check_docs.ts";
@@ -145,4 +146,13 @@ test("checkCommands() finds tasks and files that are not there", () => {
     "README.md: there is no task test:bun",
     "README.md: there is no tools/a.ts",
   ]);
+});
+
+test("checkRuntimes() finds tables of runtimes that differ, or that are not there", () => {
+  const table = "| where | what |\n| --- | --- |\n| Deno 2.9.6 | the test files |\n";
+  const fault = ["README.md and docs/runtimes.md have not the same table of runtimes"];
+  deepStrictEqual(checkRuntimes(`# A\n\n${table}\nMore`, `# B\n\n${table}`), []);
+  deepStrictEqual(checkRuntimes(table.replace("2.9.6", "2.9.5"), table), fault);
+  deepStrictEqual(checkRuntimes(table, "# B\n"), fault);
+  deepStrictEqual(checkRuntimes("# A\n", "# B\n"), fault);
 });
