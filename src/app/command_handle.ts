@@ -15,7 +15,7 @@ import type { CommandTracker } from "./command_tracker.ts";
 import type { CommandHandle, ResultOptions, SignalOptions } from "./command_types.ts";
 import { leaveWord, takeOut } from "./command_withdrawn.ts";
 import { unlessAborted } from "./pause.ts";
-import type { Runtime } from "./runtime.ts";
+import { assertHere, type Runtime } from "./runtime.ts";
 
 /** What handles are made of. */
 export interface HandleParts {
@@ -72,6 +72,7 @@ function endOf(
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     if (tracked.ending !== undefined) return resolve(tracked.ending);
+    let stop = (): void => {};
     const leave = (): void => {
       stop();
       timer?.cancel();
@@ -92,19 +93,25 @@ function endOf(
       );
     });
     signal?.addEventListener("abort", abort, { once: true });
-    const stop = tracker.observe(tracked, {
-      end: (ending) => {
-        timer?.cancel();
-        signal?.removeEventListener("abort", abort);
-        resolve(ending);
-      },
-    });
+    try {
+      stop = tracker.observe(tracked, {
+        end: (ending) => {
+          timer?.cancel();
+          signal?.removeEventListener("abort", abort);
+          resolve(ending);
+        },
+      });
+    } catch (error) {
+      // Nothing would be heard in this request: nobody waits.
+      leave();
+      reject(error);
+    }
   });
 }
 
 /** The steps as they come, the latest where they come faster than they are taken. */
 function stepsOf(
-  { tracker }: HandleParts,
+  { runtime, tracker }: HandleParts,
   tracked: Tracked,
   signal: AbortSignal | undefined,
 ): AsyncIterableIterator<ProgressStep> {
@@ -125,8 +132,6 @@ function stepsOf(
     wake();
   };
   const begin = (): void => {
-    begun = true;
-    signal?.addEventListener("abort", leave, { once: true });
     stop = tracker.observe(tracked, {
       step: (step) => {
         next = step;
@@ -134,12 +139,15 @@ function stepsOf(
       },
       end: leave,
     });
+    begun = true;
+    if (!over) signal?.addEventListener("abort", leave, { once: true });
     next ??= tracked.last;
   };
   const steps: AsyncIterableIterator<ProgressStep> = {
     async next() {
       signal?.throwIfAborted();
       if (!begun && !over) begin();
+      if (next === undefined && !over) assertHere(runtime);
       while (next === undefined && !over) {
         await new Promise<void>((resolve) => waiting.push(resolve));
       }
@@ -150,9 +158,14 @@ function stepsOf(
       return { done: false, value };
     },
     return() {
-      leave();
-      next = undefined;
-      return Promise.resolve({ done: true, value: undefined });
+      try {
+        if (begun && !over) assertHere(runtime);
+        leave();
+        next = undefined;
+        return Promise.resolve({ done: true, value: undefined });
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
     [Symbol.asyncIterator]: () => steps,
   };

@@ -192,14 +192,19 @@ class RegistryDiscovery implements Discovery {
   }
 
   close(): Promise<void> {
-    this.#isClosed = true;
-    this.#end();
-    if (this.#unsubscribe !== undefined) {
-      this.#unsubscribe();
-      this.#unsubscribe = undefined;
-      this.#directory.feed.leave();
+    try {
+      if (this.#unsubscribe !== undefined) {
+        this.#directory.assertHere();
+        this.#end();
+        this.#unsubscribe();
+        this.#unsubscribe = undefined;
+        this.#directory.feed.leave();
+      }
+      this.#isClosed = true;
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
     }
-    return Promise.resolve();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -48,7 +48,9 @@ export class InstanceWatcher implements InstanceWatch {
   readonly #told = new Map<string, ServiceInstance>();
   /** Those that may be others than was told, the one that has been for longest first. */
   readonly #due = new Set<string>();
+  /** What waits for the registry goes by the one, all else by the other: in another request workers cannot ask a signal. */
   readonly #over: AbortController = new AbortController();
+  #isOver = false;
   readonly #onEnd: (watcher: InstanceWatcher) => void;
   #unlisten: (() => void) | undefined;
   #wake: (() => void) | undefined;
@@ -62,22 +64,24 @@ export class InstanceWatcher implements InstanceWatch {
   }
 
   /** The next change. @throws {AegisError} when the registry cannot be watched. */
-  next(): Promise<IteratorResult<InstanceChange>> {
+  async next(): Promise<IteratorResult<InstanceChange>> {
+    this.#assertHere();
     // Those that ask at once are answered one after the other.
     const next = this.#turn.then(() => this.#next());
     this.#turn = next.catch(() => undefined);
-    return next;
+    return await next;
   }
 
   /** Ends it. */
-  return(): Promise<IteratorResult<InstanceChange>> {
-    this.end();
-    return Promise.resolve(DONE);
+  async return(): Promise<IteratorResult<InstanceChange>> {
+    await this[Symbol.asyncDispose]();
+    return DONE;
   }
 
   /** Ends it; what waits for a change is told that there is none. */
   end(): void {
-    if (this.#over.signal.aborted) return;
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#over.abort();
     this.#unlisten?.();
     this.#wake?.();
@@ -91,14 +95,23 @@ export class InstanceWatcher implements InstanceWatch {
 
   /** Ends it. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.end();
-    return Promise.resolve();
+    try {
+      this.#assertHere();
+      this.end();
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** @throws {TypeError} in another request than that of the bus, where nothing comes of it. */
+  #assertHere(): void {
+    if (!this.#isOver) this.#directory.assertHere();
   }
 
   async #next(): Promise<IteratorResult<InstanceChange>> {
-    const over = this.#over.signal;
-    if (!over.aborted && this.#unlisten === undefined) await this.#begin();
-    while (!over.aborted) {
+    if (!this.#isOver && this.#unlisten === undefined) await this.#begin();
+    while (!this.#isOver) {
       for (const instanceId of this.#due) {
         this.#due.delete(instanceId);
         const change = this.#changeOf(instanceId);
@@ -116,11 +129,11 @@ export class InstanceWatcher implements InstanceWatch {
     try {
       await feed.ready(Infinity, this.#over.signal);
     } catch (error) {
-      if (this.#over.signal.aborted) return;
+      if (this.#isOver) return;
       this.end();
       throw error;
     }
-    if (this.#over.signal.aborted) return;
+    if (this.#isOver) return;
     this.#unlisten = view.listen(this.#service, (instanceId) => {
       this.#due.add(instanceId);
       this.#wake?.();

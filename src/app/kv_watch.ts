@@ -6,7 +6,7 @@ import type { KvChange, KvEntry, KvWatch, KvWatchOptions } from "../ports/kv.ts"
 import type { FeedEvent, Watcher } from "./kv_event.ts";
 import { Backlog } from "./kv_backlog.ts";
 import type { KvShared } from "./kv_shared.ts";
-import type { Runtime } from "./runtime.ts";
+import { assertHere, type Runtime } from "./runtime.ts";
 
 /** What a watch needs. */
 export interface WatchParts<T> {
@@ -90,20 +90,22 @@ export class Watch<T> implements KvWatch<T>, Watcher {
     if (change !== undefined && !(change instanceof Promise)) {
       return Promise.resolve({ done: false, value: change });
     }
-    const next = this.#turn.then(() => this.#next(change));
-    this.#waiting++;
-    this.#turn = next.catch(() => undefined).then(() => this.#waiting--);
-    return next;
+    return this.#wait(change);
   }
 
-  return(): Promise<IteratorResult<KvChange<T>, undefined>> {
-    this.#stop();
-    return Promise.resolve({ done: true, value: undefined });
+  async return(): Promise<IteratorResult<KvChange<T>, undefined>> {
+    await this.stop();
+    return { done: true, value: undefined };
   }
 
   stop(): Promise<void> {
-    this.#stop();
-    return Promise.resolve();
+    try {
+      this.#assertHere();
+      this.#end(new ClosedError(`The watch of the bucket ${this.#parts.bucket} was stopped`));
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   [Symbol.asyncIterator](): this {
@@ -112,6 +114,22 @@ export class Watch<T> implements KvWatch<T>, Watcher {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  /** Waits for the next change, after those who asked before. */
+  async #wait(
+    taken: Promise<KvChange<T> | undefined> | undefined,
+  ): Promise<IteratorResult<KvChange<T>, undefined>> {
+    this.#assertHere();
+    const next = this.#turn.then(() => this.#next(taken));
+    this.#waiting++;
+    this.#turn = next.catch(() => undefined).then(() => this.#waiting--);
+    return await next;
+  }
+
+  /** @throws {TypeError} in another request than that of the bus, where nothing comes of it. */
+  #assertHere(): void {
+    if (!this.#isOver) assertHere(this.#parts.runtime);
   }
 
   /** The next change, which may have been taken already and not be worked out. */
@@ -195,10 +213,6 @@ export class Watch<T> implements KvWatch<T>, Watcher {
         error: String(error),
       });
     }
-  }
-
-  #stop(): void {
-    this.#end(new ClosedError(`The watch of the bucket ${this.#parts.bucket} was stopped`));
   }
 
   #end(reason: unknown): void {

@@ -184,6 +184,11 @@ export class Stage {
         get status() {
           return stage.#status;
         },
+        messaging: {
+          get connected() {
+            return stage.#status === "connected";
+          },
+        },
         onStatus: (listener: (status: BusStatus) => void) => {
           this.#listeners.push(listener);
           return () => {};

@@ -24,6 +24,8 @@ interface Kept {
   readonly discovery: Discovery;
   readonly kv: Kv<number>;
   readonly job: CommandHandle;
+  /** Loops that have begun, and wait for what comes next. */
+  readonly loops: Readonly<Record<"progress" | "kv" | "discovery", AsyncIterator<unknown>>>;
 }
 
 async function open(servers: string): Promise<Kept> {
@@ -33,8 +35,14 @@ async function open(servers: string): Promise<Kept> {
   const kv = await bus.kv<number>("kept");
   await kv.put("a", 1);
   await discovery.discover("keeper");
-  const job = await client.send("keeper", "sleep");
-  return { bus, client, discovery, kv, job };
+  const job = await client.send("keeper", "step");
+  const loops = {
+    progress: job.progress(),
+    kv: kv.watch({ key: "a" }),
+    discovery: discovery.watch("keeper"),
+  };
+  for (const loop of Object.values(loops)) await loop.next();
+  return { bus, client, discovery, kv, job, loops };
 }
 
 async function first<T>(all: AsyncIterable<T>): Promise<T | undefined> {
@@ -47,9 +55,9 @@ export const USES: Readonly<Record<string, (kept: Kept) => unknown>> = {
   call: ({ client }) => client.call("keeper", "echo"),
   publish: ({ client }) => client.publish("kept.used", {}),
   publishMany: ({ client }) => client.publishMany([event("kept.used")({})]),
-  send: ({ client }) => client.send("keeper", "sleep"),
+  send: ({ client }) => client.send("keeper", "step"),
   command: ({ client, job }) => client.command(job.id),
-  "job.result": ({ job }) => job.result(),
+  "job.result": ({ job }) => job.result({ timeoutMs: 10 }),
   "job.progress": ({ job }) => first(job.progress()),
   "job.status": ({ job }) => job.status(),
   "job.cancel": ({ job }) => job.cancel(),
@@ -59,9 +67,16 @@ export const USES: Readonly<Record<string, (kept: Kept) => unknown>> = {
   "kv.put": ({ kv }) => kv.put("a", 2),
   "kv.keys": ({ kv }) => kv.keys(),
   "kv.watch": ({ kv }) => first(kv.watch()),
+  "progress.next": ({ loops }) => loops.progress.next(),
+  "progress.return": ({ loops }) => loops.progress.return!(),
+  "kv.watch.next": ({ loops }) => loops.kv.next(),
+  "kv.watch.return": ({ loops }) => loops.kv.return!(),
+  "watch.next": ({ loops }) => loops.discovery.next(),
+  "watch.return": ({ loops }) => loops.discovery.return!(),
   discover: ({ discovery }) => discovery.discover("keeper"),
   select: ({ discovery }) => discovery.select("keeper"),
   watch: ({ discovery }) => first(discovery.watch("keeper")),
+  "discovery.close": ({ discovery }) => discovery.close(),
   service: ({ bus }) => createService("late", { bus, handlers: [rpc("a", () => 1)] }).start(),
   close: ({ bus }) => bus.close(),
 };

@@ -139,7 +139,10 @@ test(
     await using bus = await connect({ servers: server.server.url, logger });
     const handlers = [
       rpc("echo", (params) => params),
-      command("sleep", () => new Promise(() => {})),
+      command("step", async (_, ctx) => {
+        await ctx.progress(50);
+        await new Promise(() => {});
+      }),
     ];
     const keeper = createService("keeper", { bus, handlers });
     await keeper.start();
