@@ -42,7 +42,7 @@ export default {
       return new Response("Not found", { status: 404 });
     } catch (error) {
       if (!AegisError.is(error)) throw error;
-      const status = { SERVICE_UNAVAILABLE: 503, TIMEOUT: 504 }[error.code] ?? 400;
+      const status = { SERVICE_UNAVAILABLE: 503, CLOSED: 503, TIMEOUT: 504 }[error.code] ?? 400;
       return Response.json({ code: error.code, message: error.message }, { status });
     }
   },

@@ -1,8 +1,9 @@
 // A connection for one request: it ends with the request, and never comes back.
 
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { ClosedError, connect, createClient, rpc } from "../../mod.ts";
+import { captureLogs } from "../../testing.ts";
 import { startNatsServer } from "../../tools/nats_server.ts";
 import { gate, logger, serve, until } from "./outage_tools.ts";
 
@@ -15,7 +16,8 @@ test("a bus for one request does not come back when its server goes, and its cal
     return new Promise(() => {});
   });
   const service = await serve(bus, never);
-  const mine = await connect({ servers: server.url, logger, perRequest: true });
+  const { logger: captured, lines } = captureLogs();
+  const mine = await connect({ servers: server.url, logger: captured, perRequest: true });
   const seen: string[] = [];
   mine.onStatus((status) => seen.push(status));
   const call = createClient({ bus: mine }).call("outage", "never", {}, { timeoutMs: 60_000 });
@@ -25,7 +27,10 @@ test("a bus for one request does not come back when its server goes, and its cal
   await ended;
   await until("the bus that is for longer is back", () => bus.status === "connected");
   strictEqual(mine.status, "closed");
-  strictEqual(seen.at(-1), "closed");
+  deepStrictEqual(seen, ["closed"], "nobody is told that it reconnects");
+  const warned = lines.filter(({ level }) => level === "warn").map(({ message }) => message);
+  deepStrictEqual(warned, ["The connection broke, and that of one request is not made again"]);
+  match((await mine.health()).lastError!, /is not made again/);
   await rejects(createClient({ bus: mine }).call("outage", "echo"), ClosedError);
   await mine.close();
   await service.stop({ graceMs: 0 });
@@ -33,6 +38,7 @@ test("a bus for one request does not come back when its server goes, and its cal
 
 test("close() of a bus for one request leaves the end to the request's waitUntil()", async () => {
   await using server = await startNatsServer({ jetstream: false });
+  const { logger: captured, lines } = captureLogs();
   const waiting: Promise<unknown>[] = [];
   const ctx = {
     waitUntil(promise: Promise<unknown>) {
@@ -41,7 +47,7 @@ test("close() of a bus for one request leaves the end to the request's waitUntil
     },
   };
   {
-    await using bus = await connect({ servers: server.url, logger, perRequest: ctx });
+    await using bus = await connect({ servers: server.url, logger: captured, perRequest: ctx });
     await using other = await connect({ servers: server.url, logger });
     await using _service = await serve(other);
     deepStrictEqual(await createClient({ bus }).call("outage", "echo", { n: 1 }), { n: 1 });
@@ -53,5 +59,6 @@ test("close() of a bus for one request leaves the end to the request's waitUntil
     server.resume();
     await waiting[0];
     strictEqual(bus.status, "closed");
+    deepStrictEqual(lines.filter(({ level }) => level === "warn"), []);
   }
 });

@@ -63,7 +63,7 @@ async function sockets(server: WebSocketServer): Promise<number> {
 }
 
 /** What the worker speaks to. A brew takes as long as it is held. */
-async function serveCafe(bus: Bus, brewing: Promise<void>): Promise<Service> {
+async function serveCafe(bus: Bus, brewing: () => Promise<void>): Promise<Service> {
   const board = await bus.kv("board");
   const price = rpc("price", (params) => {
     const { drink } = params as { drink: string };
@@ -72,7 +72,7 @@ async function serveCafe(bus: Bus, brewing: Promise<void>): Promise<Service> {
   });
   const brew = command("brew", async ({ payload }) => {
     const { drink, guest } = payload as { drink: string; guest: string };
-    await brewing;
+    await brewing();
     await board.put(guest, { drink, state: "ready" });
     return { cup: `${drink} for ${guest}` };
   });
@@ -86,8 +86,8 @@ test("a worker calls, publishes, sends and reads results and KV, and leaves no c
 }, async () => {
   await using server = await startWebSocketServer();
   await using bus = await connect({ servers: server.server.url, logger });
-  const brewing = deferred<void>();
-  await using _cafe = await serveCafe(bus, brewing.promise);
+  let brewing = deferred<void>();
+  const cafe = await serveCafe(bus, () => brewing.promise);
   const ordered: unknown[] = [];
   const note = on("cafe.ordered", ({ payload }) => void ordered.push(payload));
   await using books = createService("books", { bus, handlers: [note] });
@@ -122,12 +122,20 @@ test("a worker calls, publishes, sends and reads results and KV, and leaves no c
     deepStrictEqual(ordered, [{ id, drink: "mocha" }]);
     strictEqual((await answer("/orders/nobody.1"))[0], 400);
     await until("no connection is left", async () => await sockets(server) === 0);
+    brewing = deferred<void>();
+    const [, order] = await answer("/orders?drink=mocha", "POST") as [number, { id: string }];
+    await until("what has sent it is gone", async () => await sockets(server) === 0);
+    const broken = answer(`/orders/${order.id}`);
+    await until("the request waits", async () => await sockets(server) === 1);
     await server.server.kill();
+    deepStrictEqual((await broken)[0], 503, "what broke in the middle is nobody's bad request");
     const [away, { message }] = await answer("/price") as [number, { message: string }];
     strictEqual(away, 503);
     match(message, /tried ws:\/\/127\.0\.0\.1:\d+\/: .*does a server listen there/);
   } finally {
     await worker[Symbol.asyncDispose]();
+    brewing.resolve();
+    await cafe.stop({ graceMs: 0 });
   }
 });
 
@@ -149,7 +157,9 @@ test(
     const worker = await start("test/runtime/workerd_kept.ts", { NATS: server.url });
     try {
       const ask = async (path: string) => await (await worker.fetch(`/${path}`)).json();
-      match(String(await ask("early")), /called while modules are loaded/);
+      const early = await ask("early") as string[];
+      strictEqual(early.length, 2);
+      for (const told of early) match(told, /^TypeError: .*called while modules are loaded/);
       const uses = await ask("") as string[];
       ok(uses.length > 15);
       const told = /This bus was connected in another request.*connect\(\{ perRequest: ctx \}\)/;

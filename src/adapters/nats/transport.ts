@@ -18,6 +18,7 @@ interface Internals {
   readonly protocol?: {
     /** Tells at once, and not a tick later, that the server has gone. */
     readonly connected?: boolean;
+    readonly options?: { readonly reconnect?: boolean };
     /** Makes one attempt to reach a server. */
     dial?(server: unknown): Promise<void>;
     readonly transport?: Carrier;
@@ -46,10 +47,12 @@ export function createNatsTransport(
   const troubles = new Troubles(logger, () => connection.getServer());
   const listeners = new Set<(status: BusStatus) => void>();
   const protocol = (connection as unknown as Internals).protocol;
+  // That of one request is not made again.
+  const broken = protocol?.options?.reconnect === false ? "closed" : "reconnecting";
   let status: BusStatus = connection.isClosed()
     ? "closed"
     : protocol?.connected === false
-    ? "reconnecting"
+    ? broken
     : "connected";
   let closing: Promise<void> | undefined;
   let server = describe(connection);
@@ -59,6 +62,7 @@ export function createNatsTransport(
     : () => {};
   const isThere = (): boolean =>
     status === "connected" && protocol?.connected !== false && !connection.isClosed();
+  const statusNow = (): BusStatus => status === "connected" && !isThere() ? broken : status;
   // Whoever wants to send asks for it.
   const isConnected = (): boolean => {
     assertHere();
@@ -102,15 +106,23 @@ export function createNatsTransport(
     }
   };
 
-  const link = { assertHere, isConnected, isClosed: () => status === "closed", refusals, failed };
+  const link = {
+    assertHere,
+    isConnected,
+    isClosed: () => statusNow() === "closed",
+    refusals,
+    failed,
+  };
   const messaging = createNatsMessaging(connection, link);
   const streams = createNatsStreams(connection, messaging, link, jetstreamDomain);
 
   const events = connection.status();
   const watch = async (): Promise<void> => {
     for await (const event of events) {
-      if (event.type === "disconnect") change("reconnecting");
-      else if (event.type === "error") {
+      if (event.type === "disconnect") {
+        if (broken === "closed" && closing === undefined) troubles.notMadeAgain();
+        change(broken);
+      } else if (event.type === "error") {
         troubles.serverSaid(event.error);
         refused(event.error);
       } else if (event.type === "slowConsumer") {
@@ -140,7 +152,7 @@ export function createNatsTransport(
   return {
     kind,
     get status() {
-      return status === "connected" && !isThere() ? "reconnecting" : status;
+      return statusNow();
     },
     get server() {
       return server;

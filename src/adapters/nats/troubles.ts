@@ -37,6 +37,13 @@ export class Troubles {
     this.#say(reason, `The server was not reached: ${reason}`, { error });
   }
 
+  /** It broke, and is not made again. */
+  notMadeAgain(): void {
+    const reason = "the connection broke, and that of one request is not made again";
+    this.#last ??= reason;
+    this.#say(reason, "The connection broke, and that of one request is not made again", {});
+  }
+
   /** Messages for `subject` wait since whoever listens is slow. */
   slow(subject: string, pending: number): void {
     this.#say(`slow ${subject}`, `What listens to ${subject} is slow`, { pending });
