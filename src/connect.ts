@@ -1,6 +1,6 @@
 // Connecting: the composition root, where ports meet their adapters.
 
-import { connectNats, type ConnectTools, type Dial } from "./adapters/nats/connect.ts";
+import { connectNats, type ConnectTools, type Dial, tooEarly } from "./adapters/nats/connect.ts";
 import { broughtKind, ofOneKind } from "./adapters/nats/kind.ts";
 import { createNatsTransport } from "./adapters/nats/transport.ts";
 import { asLogger } from "./adapters/system/as_logger.ts";
@@ -42,38 +42,46 @@ export interface Entry {
 /** The `connect()` of an entry. */
 export function createConnect(entry: Entry): (options?: ConnectOptions) => Promise<Bus> {
   return async (options = {}) => {
-    const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES), entry.kind);
-    if (options.streams !== undefined) assertStreamsOptions(options.streams);
-    const logger = options.logger === undefined
-      ? createLogger()
-      : safeLogger(asLogger(options.logger));
-    const transport = await open(entry, options, resolved, logger);
-    const clock = options.clock ?? createClock();
-    const random = createRandom();
-    const json = createJsonCodec();
-    const metrics = options.metrics ?? createMetrics({ clock });
-    const codec = options.codec ?? json;
-    return createBus({
-      name: resolved.name,
-      transport,
-      clock,
-      random,
-      codec,
-      // The one that was given goes first: JSON takes every byte that is not MessagePack's for its own.
-      codecs: [...(codec === json ? [] : [codec]), json, ...entry.codecs],
-      logger,
-      metrics,
-      spans: options.tracer === undefined ? undefined : new Spans(options.tracer, logger),
-      fresh: {
-        uuid: () => random.uuid(),
-        traceId: () => random.traceId(),
-        timestamp: () => clock.timestamp(),
-      },
-      replicas: resolved.replicas,
-      streams: options.streams ?? {},
-      request: typeof options.perRequest === "object" ? options.perRequest : undefined,
-    }, "snapshot" in metrics ? metrics as ReadableMetrics : createMetrics({ clock }));
+    try {
+      return await connectBus(entry, options);
+    } catch (error) {
+      throw tooEarly(error) ?? error;
+    }
   };
+}
+
+async function connectBus(entry: Entry, options: ConnectOptions): Promise<Bus> {
+  const resolved = parseConnectOptions(options, readEnvironment(CONNECT_VARIABLES), entry.kind);
+  if (options.streams !== undefined) assertStreamsOptions(options.streams);
+  const logger = options.logger === undefined
+    ? createLogger()
+    : safeLogger(asLogger(options.logger));
+  const transport = await open(entry, options, resolved, logger);
+  const clock = options.clock ?? createClock();
+  const random = createRandom();
+  const json = createJsonCodec();
+  const metrics = options.metrics ?? createMetrics({ clock });
+  const codec = options.codec ?? json;
+  return createBus({
+    name: resolved.name,
+    transport,
+    clock,
+    random,
+    codec,
+    // The one that was given goes first: JSON takes every byte that is not MessagePack's for its own.
+    codecs: [...(codec === json ? [] : [codec]), json, ...entry.codecs],
+    logger,
+    metrics,
+    spans: options.tracer === undefined ? undefined : new Spans(options.tracer, logger),
+    fresh: {
+      uuid: () => random.uuid(),
+      traceId: () => random.traceId(),
+      timestamp: () => clock.timestamp(),
+    },
+    replicas: resolved.replicas,
+    streams: options.streams ?? {},
+    request: typeof options.perRequest === "object" ? options.perRequest : undefined,
+  }, "snapshot" in metrics ? metrics as ReadableMetrics : createMetrics({ clock }));
 }
 
 async function open(

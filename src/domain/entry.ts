@@ -1,6 +1,6 @@
 // The entries of the package: which addresses each speaks to, and what is said to who took another.
 
-import { redactUrl, type ServerList } from "./server_url.ts";
+import { ALLOWED_OF, redactUrl, type ServerList } from "./server_url.ts";
 
 /** An entry, by what carries its connections. */
 export type EntryKind = "tcp" | "ws" | "deno";
@@ -10,6 +10,11 @@ const NAMES: Readonly<Record<EntryKind, string>> = {
   ws: "@aegis/sdk/edge",
   deno: "@aegis/sdk/deno",
 };
+
+/** What an address may be for an entry, to complete "must be …". */
+export function allowedAt(entry: EntryKind): string {
+  return ALLOWED_OF[entry === "ws" ? "ws" : "nats"];
+}
 
 /**
  * What is wrong with the addresses for an entry, to complete "connect(): "; undefined when it speaks to them.
@@ -38,7 +43,9 @@ export function wrongEntry(
     return `${name} has "${host}" without a scheme, which stands for nats://, and ${alone}; ` +
       `give wss://${host}, or ws://${host} where there is no TLS`;
   }
-  return `${name} has ${list.urls[0]}, and ${alone}; give the WebSocket of the server, ` +
+  // As it was written: tls:// is read as nats:// with TLS.
+  const url = /^\s*tls:/i.test(given[0]!) ? list.urls[0]!.replace("nats:", "tls:") : list.urls[0];
+  return `${name} has ${url}, and ${alone}; give the WebSocket of the server, ` +
     `ws://host:8080 or wss://host, or import connect from ${NAMES.tcp}, which speaks nats://`;
 }
 

@@ -1,6 +1,6 @@
 // The options of connect(): checked, completed from the environment, and without contradictions.
 
-import { type EntryKind, wrongEntry, wrongTls } from "./entry.ts";
+import { allowedAt, type EntryKind, wrongEntry, wrongTls } from "./entry.ts";
 import { conflict, lacks } from "./option_error.ts";
 import { checkOptions, type PlainOptions } from "./option_schema.ts";
 import { parseServers, type ServerList, SERVERS_ALLOWED } from "./server_url.ts";
@@ -135,7 +135,8 @@ function where(
   const list = parseServers(texts ?? ["nats://localhost:4222"]);
   const name = given.servers === undefined ? `the environment variable ${variable}` : "servers";
   if (typeof list === "string") {
-    throw new TypeError(`connect(): ${name} must be ${SERVERS_ALLOWED}, not ${list}`);
+    const allowed = entry === undefined ? SERVERS_ALLOWED : allowedAt(entry);
+    throw new TypeError(`connect(): ${name} must be ${allowed}, not ${list}`);
   }
   const wrong = entry && wrongEntry(entry, list, texts, name);
   if (wrong !== undefined) throw new TypeError(`connect(): ${wrong}`);

@@ -16,8 +16,18 @@ export interface ServerList {
 }
 
 /** What an address may be, to complete "must be …". */
-export const SERVERS_ALLOWED =
-  'one or more of nats://host:port, tls://host:port, ws://host:port, wss://host:port or host:port, or else "memory:" or "memory:name"';
+export const SERVERS_ALLOWED: string = allowed(
+  "nats://host:port, tls://host:port, ws://host:port, wss://host:port or host:port",
+);
+/** The same where only some schemes are spoken. */
+export const ALLOWED_OF: Readonly<Record<"nats" | "ws", string>> = {
+  nats: allowed("nats://host:port, tls://host:port or host:port"),
+  ws: allowed("wss://host or ws://host:port"),
+};
+
+function allowed(servers: string): string {
+  return `one or more of ${servers}, or else "memory:" or "memory:name"`;
+}
 
 /** An address with what stands before its last `@` hidden, for messages. */
 export function redactUrl(url: string): string {

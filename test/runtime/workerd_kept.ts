@@ -81,8 +81,10 @@ export const USES: Readonly<Record<string, (kept: Kept) => unknown>> = {
   close: ({ bus }) => bus.close(),
 };
 
-/** Connecting while modules are loaded, which workers may not do. */
-const early = connect({ servers: "ws://127.0.0.1:9" }).catch(String);
+/** Connecting while modules are loaded, which workers may not do, be it to a broker of their own. */
+const early = Promise.all(
+  ["ws://127.0.0.1:9", "memory:"].map((servers) => connect({ servers, logger }).catch(String)),
+);
 let kept: Kept | undefined;
 
 async function answer(path: string, servers: string): Promise<unknown> {

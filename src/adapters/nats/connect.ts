@@ -66,16 +66,22 @@ export async function connectNats(
       return connection;
     } catch (error) {
       if (error instanceof UnfitRuntime) throw error;
-      if (/within global scope/.test((error as Error)?.message)) {
-        throw new TypeError(
-          "connect(): it was called while modules are loaded, when workers may not connect yet; call it in a handler",
-          { cause: error },
-        );
-      }
+      const early = tooEarly(error);
+      if (early !== undefined) throw early;
       failures.push(failureOf(error, url, options));
     }
   }
   throw connectError(options, failures);
+}
+
+/** What to say of an error that edge workers throw at whatever is begun while modules are loaded. */
+export function tooEarly(error: unknown): TypeError | undefined {
+  return /within global scope/.test((error as Error)?.message)
+    ? new TypeError(
+      "connect(): it was called while modules are loaded, when workers may not connect yet; call it in a handler",
+      { cause: error },
+    )
+    : undefined;
 }
 
 async function natsOptions(
