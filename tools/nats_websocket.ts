@@ -21,16 +21,25 @@ export interface WebSocketServer extends AsyncDisposable {
   connections(): Promise<readonly Connection[]>;
 }
 
+/** How it is started. */
+export interface WebSocketServerOptions extends Omit<NatsServerOptions, "port"> {
+  /** More of its `websocket { }`. @default "" */
+  readonly websocket?: string;
+}
+
 /** Starts a server that takes WebSockets without TLS, on a free port of its own, or on `port`. */
 export async function startWebSocketServer(
-  options: Omit<NatsServerOptions, "port"> = {},
+  options: WebSocketServerOptions = {},
   port?: number,
 ): Promise<WebSocketServer> {
   return await onFreePorts(undefined, 3, async ([tcp = 0, free = 0, monitor = 0]) => {
     const listen = `127.0.0.1:${port ?? free}`;
     const config = `${options.config ?? ""}
       http: "127.0.0.1:${monitor}"
-      websocket { listen: "${listen}", no_tls: true }`;
+      websocket {
+        listen: "${listen}", no_tls: true
+        ${options.websocket ?? ""}
+      }`;
     const server = await startNatsServer({ ...options, port: tcp, config });
     return {
       server,

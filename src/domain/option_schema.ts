@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { optionError } from "./option_error.ts";
-import { SERVERS_ALLOWED } from "./server_url.ts";
+import { redactUrl, SERVERS_ALLOWED } from "./server_url.ts";
 
 /** The longest time that a timer can be set to, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -162,8 +162,9 @@ export function checkOptions(options: object, nameOf: (path: string) => string):
 
 function withoutUndefined(options: unknown): object {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    const servers = typeof options === "string" ? redactUrl(options) : "nats://localhost:4222";
     throw new TypeError(
-      'connect(): the options must be an object, such as { servers: "nats://localhost:4222" }',
+      `connect(): the options must be an object, such as { servers: ${JSON.stringify(servers)} }`,
     );
   }
   return Object.fromEntries(

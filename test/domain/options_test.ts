@@ -10,6 +10,8 @@ const CREDS = `-----BEGIN NATS USER JWT-----\na.b.c\n------END NATS USER JWT----
 const TypeErrors: [options: unknown, message: RegExp][] = [
   [null, /the options must be an object, such as \{ servers: "nats:\/\/localhost:4222" \}$/],
   [[], /the options must be an object/],
+  ["wss://a" as never, /the options must be an object, such as \{ servers: "wss:\/\/a" \}$/],
+  ["ws://t0ken@a" as never, /such as \{ servers: "ws:\/\/\(hidden\)@a" \}$/],
   ["nats://a", /the options must be an object/],
   [{ server: "a" }, /there is no option "server"; did you mean "servers"\?/],
   [{ timeout: 5 }, /no option "timeout"; did you mean "timeoutMs"\?/],

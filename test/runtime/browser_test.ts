@@ -133,7 +133,11 @@ test(
       const [nobody] = await freePorts(1);
       await at(`ws://127.0.0.1:${nobody}`);
       const told = await says(page, "#answer.error", /no NATS server was reached/);
-      match(told, /this runtime does not say why; check that a server listens there/);
+      match(told, /this runtime does not say why, though the console .* a server listens there/);
+      const websocket = `allowed_origins: ["https://shop.example.com"]`;
+      await using strict = await startWebSocketServer({ websocket });
+      await at(strict.url);
+      await says(page, "#answer.error", /its allowed_origins, if it has any, name this page's/);
       await at("nats://127.0.0.1:4222");
       await says(page, "#answer.error", /speaks WebSocket alone/);
       await using server = await startWebSocketServer();

@@ -45,9 +45,10 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   ],
   [
     UNTOLD,
-    "it was not opened, and this runtime does not say why; check that a server listens there, that the port is that of its " +
-    "websocket { } and not that for nats://, that it is wss:// if that has tls and else ws://, and that its certificate is " +
-    "for this host and trusted here, and that it wants none in return (verify)",
+    "it was not opened, and this runtime does not say why, though the console of a browser and the log of a worker may; " +
+    "check that the name is known and a server listens there, that the port is that of its websocket { } and not that for " +
+    "nats://, that it is wss:// if that has tls and else ws://, that its certificate is for this host and trusted here, that " +
+    "it wants none in return (verify), and that its allowed_origins, if it has any, name this page's",
   ],
   [
     /status code/i,
