@@ -1,6 +1,6 @@
 // Parking: what is asked for while the bus is away waits here until it is back.
 
-import type { Runtime } from "./runtime.ts";
+import { assertHere, type Runtime } from "./runtime.ts";
 
 /** How many may wait for the bus to come back before further ones are refused. */
 const MAX_PARKED = 10_000;
@@ -17,8 +17,13 @@ export class Parking {
     this.#runtime = runtime;
   }
 
-  /** Waits until the bus is there, or `expiresAt`, in monotonic milliseconds. */
+  /**
+   * Waits until the bus is there, or `expiresAt`, in monotonic milliseconds.
+   *
+   * @throws {TypeError} in another request than that of the bus, where it would not come back.
+   */
   whenConnected(expiresAt: number, signal: AbortSignal | undefined): Promise<Parked> {
+    assertHere(this.#runtime);
     const { transport, clock } = this.#runtime;
     const { status } = transport;
     if (status !== "reconnecting") return Promise.resolve(status);

@@ -4,6 +4,7 @@ import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import {
   type Bus,
+  type BusStatus,
   command,
   connect,
   createClient,
@@ -17,13 +18,20 @@ import { ManualClock } from "../../testing.ts";
 const TOLD = { name: "TypeError", message: "This bus is that of another request" };
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** A bus, and what makes the requests others from now on, and again that of the bus. */
-async function twoRequests(): Promise<
-  { bus: Bus; clock: ManualClock; leave(isHere: boolean): void }
-> {
+interface TwoRequests {
+  readonly bus: Bus;
+  readonly clock: ManualClock;
+  /** Makes the request another one than that of the bus, or again that one. */
+  leave(isHere: boolean): void;
+  /** The server goes, or the bus is closed. */
+  become(status: BusStatus): void;
+}
+
+async function twoRequests(): Promise<TwoRequests> {
   const inner = createMemoryTransport(memoryBroker("memory:"));
   const clock = new ManualClock();
   let here = true;
+  let status: BusStatus = "connected";
   const messaging = Object.create(inner.messaging, {
     connected: {
       get() {
@@ -32,9 +40,17 @@ async function twoRequests(): Promise<
       },
     },
   });
-  const transport: Transport = Object.create(inner, { messaging: { value: messaging } });
+  const transport: Transport = Object.create(inner, {
+    messaging: { value: messaging },
+    status: { get: () => status },
+  });
   const bus = await connect({ transport, clock, logger });
-  return { bus, clock, leave: (isHere) => void (here = isHere) };
+  return {
+    bus,
+    clock,
+    leave: (isHere) => void (here = isHere),
+    become: (next) => void (status = next),
+  };
 }
 
 const step = command("step", async (_, ctx) => {
@@ -92,5 +108,18 @@ test("result() and progress() of another request wait for nothing, also later", 
   strictEqual((await steps.next()).value?.percent, 50);
   await job.cancel();
   await service.stop({ graceMs: 0 });
+  await bus.close();
+});
+
+test("a call of another request does not wait for a bus that is away there, nor is told that it is closed", async () => {
+  const { bus, leave, become } = await twoRequests();
+  const { call } = createClient({ bus });
+  for (const status of ["reconnecting", "closed"] as const) {
+    become(status);
+    leave(false);
+    await rejects(call("steps", "any"), TOLD, status);
+    leave(true);
+  }
+  become("connected");
   await bus.close();
 });

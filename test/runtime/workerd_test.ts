@@ -168,6 +168,11 @@ test(
       strictEqual(health.ok, false);
       match(health.lastError, told);
       strictEqual(await sockets(server), 1, "what nobody could close is still there");
+      await server.server.kill();
+      await until("the first request has missed its server", async () => {
+        return (await ask("health") as { status: string }).status === "reconnecting";
+      });
+      match(JSON.stringify(await ask("call")), told, "nobody waits for that connection");
     } finally {
       await worker[Symbol.asyncDispose]();
       await keeper.stop({ graceMs: 0 });
