@@ -2,7 +2,7 @@
 
 import { type NatsConnection, wsconnect } from "@nats-io/nats-core";
 import type { Dial } from "./connect.ts";
-import { socketError } from "./websocket_error.ts";
+import { HUNG_UP, socketError } from "./websocket_error.ts";
 
 /** How long the server has to answer a goodbye, in milliseconds. */
 const GOODBYE_MS = 1_000;
@@ -24,7 +24,7 @@ type Listener<T> = ((event: T) => void) | null;
 
 /**
  * What nats.js uses of a WebSocket, with what runtimes do differently put right: it fails in words, also where the
- * constructor throws, and its end does not depend on the server. A runtime's own waits for what was written to be read, and
+ * constructor throws, nobody listens yet or the other side hangs up at once, and its end does not depend on the server. A runtime's own waits for what was written to be read, and
  * for the server's goodbye: from one that stands still neither comes, and nats.js would wait instead of reconnecting.
  */
 class Socket {
@@ -36,13 +36,15 @@ class Socket {
   readonly bufferedAmount = 0;
   readonly #socket: WebSocket | undefined;
   #closing = false;
+  /** Whether something has come: a first word, or why there is none. */
+  #heard = false;
 
   constructor(url: string) {
     try {
       this.#socket = this.#open(url);
     } catch (error) {
-      // nats.js would wait for ever. It listens when it has this socket in hand.
-      setTimeout(() => this.onerror?.(socketError({ error })));
+      // nats.js would wait for ever.
+      this.#fail(socketError({ error }));
     }
   }
 
@@ -50,10 +52,27 @@ class Socket {
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     socket.onopen = (event) => this.onopen?.(event);
-    socket.onmessage = (event) => this.onmessage?.(event);
-    socket.onerror = (event) => this.onerror?.(socketError(event));
-    socket.onclose = (event) => this.onclose?.(event);
+    socket.onmessage = (event) => {
+      this.#heard = true;
+      this.onmessage?.(event);
+    };
+    socket.onerror = (event) => this.#fail(socketError(event));
+    socket.onclose = (event) => {
+      if (!this.#heard && !this.#closing) this.#fail({ message: HUNG_UP });
+      this.#tell(() => this.onclose?.(event));
+    };
     return socket;
+  }
+
+  #fail(event: { readonly message: string }): void {
+    this.#heard = true;
+    this.#tell(() => this.onerror?.(event));
+  }
+
+  /** nats.js listens when it has this socket in hand, and Node fails before where it takes no such port. */
+  #tell(tell: () => void): void {
+    if (this.onerror === null) setTimeout(tell);
+    else tell();
   }
 
   send(data: ArrayBuffer): void {

@@ -9,6 +9,9 @@ interface Said {
 /** What stands for the reason where there is none. */
 const SILENT = "the WebSocket was not opened, and the runtime does not say why";
 
+/** What stands for the reason where a WebSocket was opened and closed, and nothing came. */
+export const HUNG_UP = "the WebSocket was closed without a word";
+
 /** The event that nats.js makes an error of. */
 export function socketError(event: Event | Said): { readonly message: string } {
   const { message, error } = event as Said;
@@ -53,6 +56,11 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [
     /status code/i,
     "it answers, and not as a WebSocket of NATS; is it the port of the server's websocket { }, and the path of its proxy?",
+  ],
+  [
+    new RegExp(HUNG_UP),
+    "it took the WebSocket and closed it without a word, as no server of NATS does; is it the port of the server's " +
+    "websocket { }, and the path of its proxy?",
   ],
   [/insecure WebSocket/i, "a page of https:// may use wss:// alone"],
 ];
