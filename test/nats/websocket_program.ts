@@ -213,6 +213,50 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     await until("the bus is back", () => bus.status === "connected");
   },
 
+  async refused() {
+    const bytes = (text: string) => ({ data: new TextEncoder().encode(text).buffer });
+    /** A server that says this and closes; what it says is lost to whoever writes to it once more. */
+    const closing = (said?: string) =>
+      class {
+        onopen: (event: unknown) => void = () => {};
+        onmessage: (event: unknown) => void = () => {};
+        onclose: (event: unknown) => void = () => {};
+        constructor() {
+          setTimeout(() => {
+            this.onopen({});
+            this.onmessage(bytes(`INFO {"server_id":"A","version":"2.12.0","proto":1}\r\n`));
+          });
+        }
+        send(data: ArrayBuffer) {
+          const isWhole = /^CONNECT .*\r\nPING\r\n$/.test(new TextDecoder().decode(data));
+          setTimeout(() => {
+            if (said !== undefined && isWhole) this.onmessage(bytes(`-ERR '${said}'\r\n`));
+            setTimeout(() => this.onclose({ wasClean: true, code: 1008, reason: "" }));
+          });
+        }
+        close() {}
+        addEventListener() {}
+      };
+    const start = performance.now();
+    const told = async (said: string | undefined, code: string, message: RegExp) => {
+      globalThis.WebSocket = closing(said) as never;
+      const options = { servers: "ws://127.0.0.1:8080", token: "wrong", logger };
+      await rejects(connect(options), { code, message });
+    };
+    await told(
+      "Authorization Violation",
+      "UNAUTHORIZED",
+      /refused the secrets \(token was given\)/,
+    );
+    await told(
+      "maximum connections exceeded",
+      "SERVICE_UNAVAILABLE",
+      /maximum connections exceeded/,
+    );
+    await told(undefined, "SERVICE_UNAVAILABLE", /may be that it refused the secrets/);
+    ok(performance.now() - start < 2_000, "each is told at once");
+  },
+
   async status() {
     await using started = await startWebSocketServer({ jetstream: false });
     await using bus = await connect({ servers: started.url, logger });

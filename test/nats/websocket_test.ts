@@ -76,6 +76,12 @@ test(
   },
 );
 
+test(`a server that refuses the secrets and closes at once is told as one that refuses${why}`, {
+  skip,
+}, async () => {
+  await passes("refused");
+});
+
 test(
   `one outage is one change of status, however often nats.js tells of it${why}`,
   { skip },

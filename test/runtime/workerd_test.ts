@@ -139,6 +139,22 @@ test("a worker calls, publishes, sends and reads results and KV, and leaves no c
   }
 });
 
+test("a worker is told each time that its secrets are refused", { skip }, async () => {
+  const config = `authorization { token: "right" }`;
+  await using server = await startWebSocketServer({ config });
+  const { main, vars } = await documented();
+  const NATS = server.url.replace("//", "//wrong@");
+  const worker = await start(main, { ...vars, NATS });
+  try {
+    for (let i = 0; i < 20; i++) {
+      const { code } = await (await worker.fetch("/price")).json() as { code: string };
+      strictEqual(code, "UNAUTHORIZED");
+    }
+  } finally {
+    await worker[Symbol.asyncDispose]();
+  }
+});
+
 test(
   "what one request of a worker has connected, no other can use, and each use says so",
   { skip },

@@ -1,31 +1,76 @@
 // WebSocket, on every runtime that has it.
 
-import { type NatsConnection, wsconnect } from "@nats-io/nats-core";
-import type { Dial } from "./connect.ts";
-import { HUNG_UP, socketError } from "./websocket_error.ts";
+import {
+  type ConnectionOptions,
+  type NatsConnection,
+  wsconnect,
+  type WsConnectionOptions,
+} from "@nats-io/nats-core";
+import { NatsConnectionImpl, ProtocolHandler } from "@nats-io/nats-core/internal";
+import { HUNG_UP, HUNG_UP_LATER, socketError } from "./websocket_error.ts";
+
+/** The constructor, which the declarations of nats-core call private. */
+type Constructor = new (options: WsConnectionOptions) => NatsConnectionImpl;
 
 /** How long the server has to answer a goodbye, in milliseconds. */
 const GOODBYE_MS = 1_000;
+/** The time that one attempt to reconnect is given at least, in milliseconds, however short the first was. */
+const RECONNECT_TIMEOUT_MS = 5_000;
 
-/** Connects by WebSocket. A `Dial` of `connectNats()`. */
-export const dialWebSocket: Dial = (options): Promise<NatsConnection> =>
-  wsconnect({
+/**
+ * Connects by WebSocket. A `Dial` of `connectNats()`.
+ *
+ * @param signal ends the attempt, and closes its socket
+ */
+export async function dialWebSocket(
+  options: ConnectionOptions,
+  signal: AbortSignal,
+): Promise<NatsConnection> {
+  // It tells nats-core of its transport, which nothing else can, and then refuses the options.
+  wsconnect({ inboxPrefix: "*" }).catch(() => {});
+  // What it would do, which keeps to itself what an attempt that has failed is ended with.
+  const connection = new (NatsConnectionImpl as unknown as Constructor)({
     ...options,
     // What nats.js does with it is what it does with a WebSocket.
-    wsFactory: (url: string) =>
-      Promise.resolve({
-        socket: new Socket(url) as unknown as WebSocket,
+    wsFactory: (url: string) => {
+      const socket = new Socket(url, () => {
+        // Whoever dials would wait until the time is over. Nobody does once it is connected.
+        const { transport, lastError, connectError } = protocol;
+        if ((transport as unknown as Carrier).socket !== socket) return;
+        connectError?.(lastError ?? new Error(HUNG_UP_LATER));
+      });
+      return Promise.resolve({
+        socket: socket as unknown as WebSocket,
         encrypted: url.startsWith("wss:"),
-      }),
+      });
+    },
   });
+  const protocol = new ProtocolHandler(connection.options, connection);
+  const abort = () => protocol.connectError?.(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    await protocol.dialLoop();
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+  connection.protocol = protocol;
+  connection.options.timeout = Math.max(options.timeout ?? 0, RECONNECT_TIMEOUT_MS);
+  return connection as NatsConnection;
+}
+
+/** A transport, as far as it says what carries it. */
+interface Carrier {
+  readonly socket?: unknown;
+}
 
 /** What nats.js hears of a socket. */
 type Listener<T> = ((event: T) => void) | null;
 
 /**
  * What nats.js uses of a WebSocket, with what runtimes do differently put right: it fails in words, also where the
- * constructor throws, nobody listens yet or the other side hangs up at once, and its end does not depend on the server. A runtime's own waits for what was written to be read, and
- * for the server's goodbye: from one that stands still neither comes, and nats.js would wait instead of reconnecting.
+ * constructor throws, nobody listens yet or the other side hangs up at once, and its end does not depend on the server. A
+ * runtime's own waits for what was written to be read, and for the server's goodbye: from one that stands still neither
+ * comes, and nats.js would wait instead of reconnecting.
  */
 class Socket {
   onopen: Listener<unknown> = null;
@@ -36,10 +81,16 @@ class Socket {
   readonly bufferedAmount = 0;
   readonly #socket: WebSocket | undefined;
   #closing = false;
-  /** Whether something has come: a first word, or why there is none. */
+  /** Whether a first word has come, and whether nats.js was told of an error. */
   #heard = false;
+  #failed = false;
+  /** What goes out first; undefined once it has. */
+  #greeting: ArrayBuffer[] | undefined = [];
+  readonly #onEnd: () => void;
 
-  constructor(url: string) {
+  /** `onEnd` is called when it ends after a first word, before nats.js hears of it. */
+  constructor(url: string, onEnd: () => void) {
+    this.#onEnd = onEnd;
     try {
       this.#socket = this.#open(url);
     } catch (error) {
@@ -58,14 +109,16 @@ class Socket {
     };
     socket.onerror = (event) => this.#fail(socketError(event));
     socket.onclose = (event) => {
-      if (!this.#heard && !this.#closing) this.#fail({ message: HUNG_UP });
+      if (this.#heard) this.#onEnd();
+      else if (!this.#failed && !this.#closing) this.#fail({ message: HUNG_UP });
       this.#tell(() => this.onclose?.(event));
     };
     return socket;
   }
 
   #fail(event: { readonly message: string }): void {
-    this.#heard = true;
+    if (this.#heard) this.#onEnd();
+    this.#failed = true;
     this.#tell(() => this.onerror?.(event));
   }
 
@@ -75,8 +128,23 @@ class Socket {
     else tell();
   }
 
+  /**
+   * What nats.js sends first, CONNECT and PING, goes out as one: a server that refuses the one closes, and who still writes
+   * the other to it then may lose what it said.
+   */
   send(data: ArrayBuffer): void {
-    this.#socket?.send(data);
+    const greeting = this.#greeting;
+    if (greeting === undefined) this.#socket?.send(data);
+    else if (greeting.push(data) === 1) queueMicrotask(() => this.#greet(greeting));
+  }
+
+  #greet(greeting: readonly ArrayBuffer[]): void {
+    this.#greeting = undefined;
+    try {
+      this.#socket?.send(joined(greeting));
+    } catch {
+      // It has been closed, which nats.js hears of.
+    }
   }
 
   close(): void {
@@ -96,6 +164,16 @@ class Socket {
   get readyState(): number | undefined {
     return this.#socket?.readyState;
   }
+}
+
+function joined(parts: readonly ArrayBuffer[]): ArrayBuffer {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(new Uint8Array(part), at);
+    at += part.byteLength;
+  }
+  return bytes.buffer;
 }
 
 /**

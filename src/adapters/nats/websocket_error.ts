@@ -12,6 +12,9 @@ const SILENT = "the WebSocket was not opened, and the runtime does not say why";
 /** What stands for the reason where a WebSocket was opened and closed, and nothing came. */
 export const HUNG_UP = "the WebSocket was closed without a word";
 
+/** What stands for it where the server's first word came, and no more. */
+export const HUNG_UP_LATER = "the WebSocket was closed after the first word";
+
 /** The event that nats.js makes an error of. */
 export function socketError(event: Event | Said): { readonly message: string } {
   const { message, error } = event as Said;
@@ -61,6 +64,10 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     new RegExp(HUNG_UP),
     "it took the WebSocket and closed it without a word, as no server of NATS does; is it the port of the server's " +
     "websocket { }, and the path of its proxy?",
+  ],
+  [
+    new RegExp(HUNG_UP_LATER),
+    "it closed the WebSocket after its first word and did not say why; its log does, which may be that it refused the secrets",
   ],
   [/insecure WebSocket/i, "a page of https:// may use wss:// alone"],
 ];
