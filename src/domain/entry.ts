@@ -11,6 +11,11 @@ const NAMES: Readonly<Record<EntryKind, string>> = {
   deno: "@aegis/sdk/deno",
 };
 
+/** What an entry is imported as. */
+export function entryName(entry: EntryKind): string {
+  return NAMES[entry];
+}
+
 /** What an address may be for an entry, to complete "must be …". */
 export function allowedAt(entry: EntryKind): string {
   return ALLOWED_OF[entry === "ws" ? "ws" : "nats"];

@@ -2,7 +2,7 @@
 
 import type { NatsConnection } from "@nats-io/nats-core";
 import { NatsConnectionImpl } from "@nats-io/nats-core/internal";
-import type { EntryKind } from "../../domain/entry.ts";
+import { type EntryKind, entryName } from "../../domain/entry.ts";
 
 /** The kind in use since a connection was made. */
 let used: EntryKind | undefined;
@@ -50,7 +50,8 @@ function assertOneKind(kind: EntryKind): void {
   throw new TypeError(
     `connect(): this process ${
       used === undefined ? "is about to speak" : "already speaks"
-    } to NATS by ${inUse}, and one process uses one kind of connection, not ${kind} as well`,
+    } to NATS by ${inUse}, and one process uses one kind of connection, not ${kind} as well; ` +
+      `use that one here too, as connect() of ${entryName(inUse)} does`,
   );
 }
 
