@@ -95,6 +95,8 @@ export class BucketKv<T> implements Kv<T> {
     const manner = putManner(this.#bucket, options, "putMany()");
     const limits = this.#limits(options);
     limits.signal?.throwIfAborted();
+    // Which is no outcome of a key.
+    assertHere(this.#bucket.parts.runtime);
     const all = pairs(values);
     const keys = keyList(this.#bucket, all.keys(), "putMany()");
     return await outcomes(keys, (key) => this.#put(key, all.get(key)!, manner, limits));
@@ -106,6 +108,7 @@ export class BucketKv<T> implements Kv<T> {
   ): Promise<Map<string, KvOutcome>> {
     const limits = this.#limits(options, "deleteMany()");
     limits.signal?.throwIfAborted();
+    assertHere(this.#bucket.parts.runtime);
     const all = keyList(this.#bucket, keys, "deleteMany()");
     return await outcomes(all, (key) => this.#remove("delete", key, limits));
   }

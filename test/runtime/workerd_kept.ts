@@ -11,9 +11,12 @@ import {
   createLogger,
   createService,
   type Discovery,
+  ensureTopology,
   event,
   type Kv,
+  on,
   rpc,
+  type Service,
 } from "../../edge.ts";
 
 const logger = createLogger({ level: "silent" });
@@ -24,6 +27,7 @@ interface Kept {
   readonly discovery: Discovery;
   readonly kv: Kv<number>;
   readonly job: CommandHandle;
+  readonly service: Service;
   /** Loops that have begun, and wait for what comes next. */
   readonly loops: Readonly<Record<"progress" | "kv" | "discovery", AsyncIterator<unknown>>>;
 }
@@ -42,7 +46,13 @@ async function open(servers: string): Promise<Kept> {
     discovery: discovery.watch("keeper"),
   };
   for (const loop of Object.values(loops)) await loop.next();
-  return { bus, client, discovery, kv, job, loops };
+  const service = createService("kept", { bus, handlers: [rpc("a", () => 1)] });
+  await service.start();
+  return { bus, client, discovery, kv, job, service, loops };
+}
+
+function late(bus: Bus): Service {
+  return createService("late", { bus, handlers: [rpc("a", () => 1), on("a.b", () => {})] });
 }
 
 async function first<T>(all: AsyncIterable<T>): Promise<T | undefined> {
@@ -76,8 +86,22 @@ export const USES: Readonly<Record<string, (kept: Kept) => unknown>> = {
   discover: ({ discovery }) => discovery.discover("keeper"),
   select: ({ discovery }) => discovery.select("keeper"),
   watch: ({ discovery }) => first(discovery.watch("keeper")),
+  "kv.exists": ({ kv }) => kv.exists("a"),
+  "kv.delete": ({ kv }) => kv.delete("a"),
+  "kv.purge": ({ kv }) => kv.purge("a"),
+  "kv.getMany": ({ kv }) => kv.getMany(["a"]),
+  "kv.putMany": ({ kv }) => kv.putMany({ a: 2 }),
+  "kv.deleteMany": ({ kv }) => kv.deleteMany(["a"]),
+  "kv.history": ({ kv }) => kv.history("a"),
+  "kv.clear": ({ kv }) => kv.clear(),
+  "kv.status": ({ kv }) => kv.status(),
+  "deadLetters.replay": ({ client }) => client.replayDeadLetters(),
+  "deadLetters.discard": ({ client }) => client.discardDeadLetters(),
+  "ensureTopology": ({ bus }) => ensureTopology({ bus, services: [late(bus)] }),
+  "discovery.invalidate": ({ discovery }) => discovery.invalidate("keeper"),
+  "service.stop": ({ service }) => service.stop({ graceMs: 0 }),
   "discovery.close": ({ discovery }) => discovery.close(),
-  service: ({ bus }) => createService("late", { bus, handlers: [rpc("a", () => 1)] }).start(),
+  service: ({ bus }) => late(bus).start(),
   close: ({ bus }) => bus.close(),
 };
 
