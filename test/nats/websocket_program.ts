@@ -215,6 +215,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
 
   async refused() {
     const bytes = (text: string) => ({ data: new TextEncoder().encode(text).buffer });
+    let opened = 0;
     /** A server that says this and closes; what it says is lost to whoever writes to it once more. */
     const closing = (said?: string) =>
       class {
@@ -222,6 +223,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
         onmessage: (event: unknown) => void = () => {};
         onclose: (event: unknown) => void = () => {};
         constructor() {
+          opened++;
           setTimeout(() => {
             this.onopen({});
             this.onmessage(bytes(`INFO {"server_id":"A","version":"2.12.0","proto":1}\r\n`));
@@ -255,6 +257,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     );
     await told(undefined, "SERVICE_UNAVAILABLE", /may be that it refused the secrets/);
     ok(performance.now() - start < 2_000, "each is told at once");
+    strictEqual(opened, 3, "and is dialled once");
   },
 
   async status() {
