@@ -26,7 +26,10 @@ export class Visits {
 
   /** The first request starts the service, and sets the first alarm. */
   async fetch(_request: Request): Promise<Response> {
-    return Response.json({ instanceId: (await this.#wake()).instanceId });
+    return await this.#wake().then(
+      ({ instanceId }) => Response.json({ instanceId }),
+      (error) => Response.json({ message: String(error) }, { status: 503 }), // the next alarm tries again
+    );
   }
 
   /** After a deployment, and when its machine has gone, the object is made anew and this is called. */

@@ -234,6 +234,9 @@ test(
 
       await server.server.kill();
       await worker.redeploy();
+      const away = await worker.fetch("/visits");
+      strictEqual(away.status, 503);
+      match(await away.text(), /no NATS server was reached/);
       await server.server.restart();
       const third = await visit();
       notStrictEqual(third.by, second.by, "it is another one after a deployment");
