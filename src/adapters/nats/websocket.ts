@@ -14,8 +14,6 @@ type Constructor = new (options: WsConnectionOptions) => NatsConnectionImpl;
 
 /** How long the server has to answer a goodbye, in milliseconds. */
 const GOODBYE_MS = 1_000;
-/** The time that one attempt to reconnect is given at least, in milliseconds, however short the first was. */
-const RECONNECT_TIMEOUT_MS = 5_000;
 
 /**
  * Connects by WebSocket. A `Dial` of `connectNats()`.
@@ -54,7 +52,6 @@ export async function dialWebSocket(
     signal.removeEventListener("abort", abort);
   }
   connection.protocol = protocol;
-  connection.options.timeout = Math.max(options.timeout ?? 0, RECONNECT_TIMEOUT_MS);
   return connection as NatsConnection;
 }
 
