@@ -147,7 +147,7 @@ test("where a runtime tells nothing of why a WebSocket was not opened, the error
     strictEqual(kind, "unavailable");
     match(
       reason,
-      /does not say why, .* a server listens there, .* in return \(verify\), and .* origins/,
+      /does not say why, .* a server listens there, .* in return \(verify\), and .*origins/,
     );
   }
 });
