@@ -27,7 +27,7 @@ after(() => {
 function wire() {
   const sent: Sent[] = [];
   let inbox: SubscribeOptions | undefined;
-  const state = { connected: true, nobody: 0, pending: [] as boolean[] };
+  const state = { connected: true, nobody: 0, outages: 0, pending: [] as boolean[] };
   const messaging = {
     get connected() {
       return state.connected;
@@ -45,7 +45,8 @@ function wire() {
   const acks = new Acks({
     messaging,
     requests,
-    onNobody: () => void state.nobody++,
+    outages: () => state.outages,
+    onDoubt: () => void state.nobody++,
     onRefused() {},
     onPending: (pending) => void state.pending.push(pending),
   });
@@ -112,6 +113,7 @@ test("after an outage all that is not confirmed is sent again, and the last one 
   const [old] = replies(taken());
   state.connected = false;
   requests.ended("broken");
+  state.outages++;
   acks.away();
   acks.ack(6, "ack.6", "+ACK", 0);
   deepStrictEqual(taken(), []);
@@ -159,6 +161,7 @@ test("each nak is confirmed by itself, with what is left of its delay when it is
   strictEqual(acks.size, 1);
   state.connected = false;
   requests.ended("broken");
+  state.outages++;
   acks.away();
   state.connected = true;
   acks.repeat();
@@ -226,6 +229,7 @@ test("what was said before an outage is not said to another consumer of the name
   const { era } = acks;
   state.connected = false;
   requests.ended("broken");
+  state.outages++;
   acks.away();
   state.connected = true;
   taken();
@@ -235,6 +239,40 @@ test("what was said before an outage is not said to another consumer of the name
   ok(acks.era !== era);
   acks.ack(1, "ack.1", "+ACK", 0);
   strictEqual(taken().length, 1);
+});
+
+test("after an outage whatever is to be said has the consumer looked for, but for what is said now or never", () => {
+  const { acks, state, taken } = wire();
+  // Whoever is not enlisted is not told that the bus went away.
+  state.outages++;
+  acks.repeat();
+  strictEqual(state.nobody, 0);
+  acks.nak({ sequence: 1, storedAt: 1 }, "ack.1", 0, true);
+  strictEqual(acks.size, 0);
+  state.nobody = 0;
+  acks.ack(2, "ack.2", "+ACK", 0);
+  acks.nak({ sequence: 3, storedAt: 1 }, "ack.3", 0);
+  strictEqual(state.nobody, 2);
+  deepStrictEqual(taken(), []);
+  acks.trust();
+  deepStrictEqual(taken().map(({ subject }) => subject), ["ack.2", "ack.3"]);
+});
+
+test("of another consumer nothing is in hand where there was doubt, and some may be where there was none", () => {
+  const { acks, state, taken, answer } = wire();
+  acks.forget(!acks.isDoubtful);
+  strictEqual(acks.era, 0);
+  acks.doubt();
+  acks.ack(1, "ack.1", "+ACK", 0);
+  deepStrictEqual(taken(), []);
+  acks.forget(!acks.isDoubtful);
+  strictEqual(acks.era, 1);
+  acks.ack(2, "ack.2", "+ACK", 0);
+  answer(taken()[0]!.reply!, true);
+  strictEqual(state.nobody, 2);
+  ok(acks.isDoubtful);
+  acks.trust();
+  ok(!acks.isDoubtful);
 });
 
 test("what is forgotten is neither repeated nor waited for", async () => {

@@ -39,16 +39,20 @@ export class Acks implements Confirming {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pending = false;
   #settling: (() => void)[] = [];
-  /** Whether the bus was away, and it is not known yet whether the consumer is the one that it was. */
-  #inDoubt = false;
+  /** After how many outages it was known to be the consumer that it was; -1 since the server has said that it is not. */
+  #knownAfter: number;
+  /** Whether the server has said that nobody takes what is said: then it may be another one. */
+  #isUnheard = false;
   #era = 0;
 
   /** Makes the acknowledgements of one consumer. */
   constructor(parts: AcksParts) {
     this.#parts = parts;
+    this.#knownAfter = parts.outages();
     this.#naks = new Naks({
       ...parts,
-      mayTell: () => this.#mayTell,
+      mayTell: () => this.#mayTell(),
+      onNobody: () => this.#nobody(),
       onBegun: () => this.#began(),
       onEnded: () => this.#ended(),
       onUnheard: (error) => {
@@ -58,9 +62,14 @@ export class Acks implements Confirming {
     });
   }
 
-  /** Which consumer of its name it is, counted from the first one: what others have delivered is not acknowledged to it. */
+  /** Which consumer of its name it is, from the first one on: what others have delivered is not acknowledged to it. */
   get era(): number {
     return this.#era;
+  }
+
+  /** Whether the consumer may be another one than that which has delivered what is in hand. */
+  get isDoubtful(): boolean {
+    return this.#isUnheard || this.#inDoubt;
   }
 
   /** How many the broker has not confirmed. */
@@ -70,13 +79,15 @@ export class Acks implements Confirming {
 
   /** It is done, or never to be done: `body` says which. */
   ack(sequence: number, subject: string, body: string, storedAt: number): void {
-    const mayTell = this.#mayTell;
     this.#acked.add(sequence, this.#covered.length + this.#open.length);
     if (storedAt > this.#latest) this.#latest = storedAt;
-    this.#open.push({ sequence, subject: mayTell ? subject : flatCopy(subject), body });
+    const word = { sequence, subject, body };
+    this.#open.push(word);
     this.#began();
-    if (!mayTell) this.#lost = true;
-    else if (this.#lost) this.#arm(AGAIN_MS);
+    if (!this.#mayTell()) {
+      word.subject = flatCopy(subject);
+      this.#lost = true;
+    } else if (this.#lost) this.#arm(AGAIN_MS);
     else if (this.#marker === undefined) this.#mark();
     else this.#tell(subject, body);
   }
@@ -88,12 +99,12 @@ export class Acks implements Confirming {
 
   /** It is still in work; `onHeard` is called when the broker has said that it heard so. */
   working(subject: string, onHeard?: () => void): void {
-    const { messaging, requests, onNobody } = this.#parts;
+    const { messaging, requests } = this.#parts;
     if (!messaging.connected) return;
     const expiresAt = performance.now() + CONFIRM_MS;
     try {
       if (onHeard === undefined) messaging.publish(subject, WORKING);
-      else requests.send(new Progress(subject, expiresAt, onHeard, onNobody), WORKING);
+      else requests.send(new Progress(subject, expiresAt, onHeard, () => this.#nobody()), WORKING);
     } catch {
       // About to close. Nothing depends on it that would not be said again.
     }
@@ -115,12 +126,8 @@ export class Acks implements Confirming {
     return this.#naks.isEarly(message, subject);
   }
 
-  /**
-   * The bus went away: what is not confirmed must not keep all that was read with it. It is sent when it is known whether
-   * the consumer is the one that it was: another one of its name would take it for a word about messages of its own.
-   */
+  /** The bus went away: what is not confirmed must not keep all that was read with it. */
   away(): void {
-    this.#inDoubt = true;
     this.#unmark();
     for (const word of this.#open) word.subject = flatCopy(word.subject);
     this.#naks.away();
@@ -131,16 +138,22 @@ export class Acks implements Confirming {
     return this.#naks.hold(until);
   }
 
-  /** The bus is there again, and so is the consumer. */
+  /** The consumer was deleted. It is to be looked for: there may be one of its name again, which is another one. */
+  doubt(): void {
+    this.#knownAfter = -1;
+  }
+
+  /** The bus is there, and so is the consumer. */
   trust(): void {
+    this.#isUnheard = false;
     if (!this.#inDoubt) return;
-    this.#inDoubt = false;
+    this.#knownAfter = this.#parts.outages();
     this.repeat();
   }
 
   /** Sends everything again that is not confirmed. */
   repeat(): void {
-    if (!this.#mayTell) return;
+    if (this.size === 0 || !this.#mayTell()) return;
     if (this.#marker === undefined) {
       this.#lost = false;
       for (const { subject, body } of this.#open.slice(0, -1)) this.#tell(subject, body);
@@ -149,10 +162,14 @@ export class Acks implements Confirming {
     this.#naks.repeat();
   }
 
-  /** The consumer is not there any more, or is another one: it has not delivered what is acknowledged here. */
-  forget(): void {
-    this.#era++;
-    this.#inDoubt = false;
+  /**
+   * The consumer is not there any more, or is another one: it has not delivered what is acknowledged here. Nor what is in
+   * hand, unless `hasDelivered` says that some of that may be its own.
+   */
+  forget(hasDelivered = false): void {
+    if (!hasDelivered) this.#era++;
+    this.#isUnheard = false;
+    this.#knownAfter = this.#parts.outages();
     this.#acked.clear();
     this.#latest = 0;
     this.#covered = [];
@@ -181,7 +198,7 @@ export class Acks implements Confirming {
     if (message.isNoResponders) {
       if (isMarker) this.#unmark();
       this.#arm(AGAIN_MS);
-      this.#parts.onNobody();
+      this.#nobody();
       return;
     }
     if (!isMarker) return;
@@ -201,14 +218,28 @@ export class Acks implements Confirming {
     }
   }
 
-  get #mayTell(): boolean {
-    return this.#parts.messaging.connected && !this.#inDoubt;
+  /** Whether it may be another consumer, which would take what is said here for words about messages of its own. */
+  get #inDoubt(): boolean {
+    return this.#knownAfter !== this.#parts.outages();
+  }
+
+  /** Whether the broker may be told something now. Where it is not known who would hear it, that is found out. */
+  #mayTell(): boolean {
+    if (!this.#parts.messaging.connected) return false;
+    if (!this.#inDoubt) return true;
+    this.#parts.onDoubt();
+    return false;
+  }
+
+  #nobody(): void {
+    this.#isUnheard = true;
+    this.#parts.onDoubt();
   }
 
   /** Has what is open confirmed. */
   #confirm(): void {
     if (this.#lost || this.#naks.size > 0) this.repeat();
-    else if (this.#marker === undefined && this.#mayTell) this.#mark();
+    else if (this.#marker === undefined && this.#mayTell()) this.#mark();
   }
 
   /** Sends the last one of what is open as a request; it does no harm if it is there already. */

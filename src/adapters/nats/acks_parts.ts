@@ -8,8 +8,13 @@ import type { Requests } from "./requests.ts";
 export interface AcksParts {
   readonly messaging: Messaging;
   readonly requests: Requests;
-  /** Called when the server says that nobody takes them: the consumer is gone, or has no leader at the moment. */
-  readonly onNobody: () => void;
+  /** How often the bus has gone away. */
+  readonly outages: () => number;
+  /**
+   * Called when it must be known what has become of the consumer: there is something to say after an outage, or the server
+   * says that nobody takes it, since the consumer is gone, or has no leader at the moment.
+   */
+  readonly onDoubt: () => void;
   /** Called when the user may not send them. */
   readonly onRefused: (error: Error) => void;
   /** Called when there is something that the broker may not have, and when there is nothing any more. */

@@ -62,7 +62,9 @@ export class ConsumerLook {
 
   async #find(): Promise<Found | undefined> {
     try {
-      const found = await this.#look();
+      let found: Found | undefined;
+      // Whoever joined it meanwhile may want to know all the same.
+      do found = await this.#look(); while (found === undefined && this.#parts.goOn());
       this.#looking = undefined;
       if (found !== undefined) this.#parts.onFound(found);
       return found;

@@ -8,11 +8,12 @@ import type { NatsMessage } from "./message.ts";
 /** A message that was delivered over NATS. */
 export class NatsDelivery implements Delivery {
   readonly message: NatsMessage;
+  /** Where its words go. */
+  readonly subject: string;
   readonly sequence: number;
   readonly attempt: number;
   readonly storedAt: number;
   readonly pending: number;
-  readonly #subject: string;
   readonly #acks: Acks;
   #settled = false;
   /** The era in which it was handed over. */
@@ -30,7 +31,7 @@ export class NatsDelivery implements Delivery {
     this.attempt = attempt;
     this.storedAt = storedAt;
     this.pending = pending;
-    this.#subject = subject;
+    this.subject = subject;
     this.#acks = acks;
   }
 
@@ -42,29 +43,29 @@ export class NatsDelivery implements Delivery {
   ack(): void {
     if (this.#isOver) return;
     this.#settled = true;
-    this.#acks.ack(this.sequence, this.#subject, "+ACK", this.storedAt);
+    this.#acks.ack(this.sequence, this.subject, "+ACK", this.storedAt);
   }
 
   nak(delayMs: number): void {
     if (this.#isOver) return;
     this.#settled = true;
-    this.#acks.nak(this, this.#subject, delayMs, false);
+    this.#acks.nak(this, this.subject, delayMs, false);
   }
 
   giveBack(delayMs: number): void {
     if (this.#isOver) return;
     this.#settled = true;
-    this.#acks.nak(this, this.#subject, delayMs, true);
+    this.#acks.nak(this, this.subject, delayMs, true);
   }
 
   working(onHeard?: () => void): void {
-    if (!this.#isOver) this.#acks.working(this.#subject, onHeard);
+    if (!this.#isOver) this.#acks.working(this.subject, onHeard);
   }
 
   term(): void {
     if (this.#isOver) return;
     this.#settled = true;
-    this.#acks.ack(this.sequence, this.#subject, "+TERM", this.storedAt);
+    this.#acks.ack(this.sequence, this.subject, "+TERM", this.storedAt);
   }
 
   /** Whether it has had its word, or can have none since its consumer is no more. */

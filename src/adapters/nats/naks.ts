@@ -12,9 +12,11 @@ const CONFIRM_MS = 4_000;
 const NS_OF_A_MS = "000000";
 
 /** What naks are made over. */
-export interface NaksParts extends Pick<AcksParts, "messaging" | "requests" | "onNobody"> {
-  /** Whether the broker may be told anything now. */
+export interface NaksParts extends Pick<AcksParts, "requests"> {
+  /** Whether the broker may be told something now. */
   readonly mayTell: () => boolean;
+  /** Called when the server says that nobody takes them. */
+  readonly onNobody: () => void;
   /** Called when there is one more, and when there is one less. */
   readonly onBegun: () => void;
   readonly onEnded: () => void;
@@ -45,14 +47,14 @@ export class Naks implements Confirming {
 
   /** A message is to be delivered again after a delay; what is said `once` is forgotten where it may not have been heard. */
   add(message: Stored, subject: string, delayMs: number, once: boolean): void {
-    const { connected } = this.#parts.messaging;
-    if (once && !connected) return;
+    const { mayTell, onBegun } = this.#parts;
+    if (once && !mayTell()) return;
     const dueAt = performance.now() + Math.max(0, delayMs);
-    const kept = connected ? subject : flatCopy(subject);
-    const nak = new Confirmation(this, keyOf(message), kept, dueAt, once);
+    const nak = new Confirmation(this, keyOf(message), subject, dueAt, once);
     this.#all.set(nak.key, nak);
-    this.#parts.onBegun();
+    onBegun();
     this.#send(nak);
+    if (!nak.underWay) nak.subject = flatCopy(subject);
   }
 
   /** Whether a message that comes again was to come later: then the broker is told again. */

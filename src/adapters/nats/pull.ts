@@ -1,6 +1,6 @@
 // Deliveries of one consumer, as many as were asked for, over outages of every kind.
 
-import { ClosedError, UnavailableError } from "../../domain/error.ts";
+import { UnavailableError } from "../../domain/error.ts";
 import type { Pull, PullOptions } from "../../ports/stream.ts";
 import { AckSubjects } from "./ack_subject.ts";
 import { Acks } from "./acks.ts";
@@ -24,7 +24,6 @@ export class NatsPull implements Pull, Enlisted {
   readonly #parts: PullParts;
   readonly #options: PullOptions;
   readonly #health: PullHealth;
-  readonly #what: string;
   readonly #nextSubject: string;
   readonly #forgetEnded: () => Promise<unknown> | undefined;
   readonly #acks: Acks;
@@ -48,8 +47,8 @@ export class NatsPull implements Pull, Enlisted {
   constructor(parts: PullParts, stream: string, consumer: string, options: PullOptions) {
     this.#parts = parts;
     this.#options = options;
-    this.#health = new PullHealth(options, parts.failed);
-    this.#what = `take messages of the consumer ${consumer} of the stream ${stream}`;
+    const what = `take messages of the consumer ${consumer} of the stream ${stream}`;
+    this.#health = new PullHealth(what, options, parts.failed);
     this.#nextSubject = `${parts.api.prefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.#forgetEnded = () => parts.forgetEnded(stream, consumer);
     this.#look = new ConsumerLook({
@@ -58,13 +57,14 @@ export class NatsPull implements Pull, Enlisted {
       consumer,
       clustered: parts.clustered,
       goOn: () => parts.messaging.connected && !this.#isDone(),
-      onTrouble: (error) => this.#health.ill(error),
+      onTrouble: (error) => {
+        if (this.#asked > 0) this.#health.ill(error); // else nothing is missed
+      },
       onFound: (found) => this.#found(found),
     });
     this.#acks = new Acks({
-      messaging: parts.messaging,
-      requests: parts.requests,
-      onNobody: () => void this.#look.look(),
+      ...parts,
+      onDoubt: () => void this.#look.look(),
       onRefused: (error) => this.#health.ill(error),
       onPending: () => this.#enlist(),
     });
@@ -95,7 +95,7 @@ export class NatsPull implements Pull, Enlisted {
     this.#drop();
     // A message that is to come later would be sent at once to whoever asks before that is said.
     this.#draining = Promise.all([this.#draining, this.#acks.hold(this.#forgetEnded())]);
-    void this.#look.look(); // then what was not heard is said again
+    this.#acks.repeat();
     this.#fillSoon();
   }
 
@@ -105,16 +105,14 @@ export class NatsPull implements Pull, Enlisted {
     this.#held = [];
     if (why === "broken") {
       this.#acks.away();
-      if (this.#asked > 0) {
-        this.#health.ill(new UnavailableError(`Cannot ${this.#what}: the bus is away`));
-      }
+      if (this.#asked > 0) this.#health.away();
       return;
     }
     this.#closed = true;
     this.#asked = 0;
     this.#acks.forget();
     this.#enlist();
-    this.#health.ill(new ClosedError(`Cannot ${this.#what}: the bus is closed`));
+    this.#health.closed();
   }
 
   /** This user may not publish to a subject. */
@@ -126,7 +124,7 @@ export class NatsPull implements Pull, Enlisted {
     const fields = this.#subjects.read(subject);
     if (fields === undefined || this.#closed) return;
     const delivery = new NatsDelivery(message, subject, fields, this.#acks);
-    if (this.#held.length > 0) this.#held.push(delivery);
+    if (this.#held.length > 0 || this.#acks.isDoubtful) this.#hold(delivery);
     else if (this.#acks.has(delivery)) this.#again(delivery);
     // By its first attempt too: a server of 2.9 that had it in line to come again counts anew after a nak.
     else if (!this.#acks.isEarly(delivery, subject)) this.#deliver(delivery);
@@ -152,17 +150,22 @@ export class NatsPull implements Pull, Enlisted {
     }
     // Its server has forgotten, or another server never heard, that it was delivered. Or this is another consumer of that
     // name, which was made to deliver everything anew.
+    this.#hold(delivery);
+  }
+
+  #hold(delivery: NatsDelivery): void {
     this.#held.push(delivery);
     void this.#look.look();
   }
 
   #found(found: Found): void {
     if (found === "gone") return this.#gone();
-    if (found === "other") this.#acks.forget();
+    // Where there was no reason for doubt, it may have delivered some of what is in hand.
+    if (found === "other") this.#acks.forget(!this.#acks.isDoubtful);
     else this.#acks.trust();
     for (const delivery of this.#held.splice(0)) {
       if (this.#acks.has(delivery)) delivery.ack();
-      else this.#deliver(delivery);
+      else if (!this.#acks.isEarly(delivery, delivery.subject)) this.#deliver(delivery);
     }
     // In place of those that were not handed over others are wanted.
     this.#fillSoon();
@@ -226,12 +229,12 @@ export class NatsPull implements Pull, Enlisted {
       onMessage: (message, subject) => this.#receive(message, subject, channel),
       onAlive: () => this.#lives(channel),
       onOver: () => this.#fillSoon(),
-      onDeleted: () => this.#look.deleted(),
-      onVoid: (error) => this.#voided(channel, error),
-      onLimit: ({ batch, expiresMs }) => {
-        this.#limits.batch = batch ?? this.#limits.batch;
-        this.#limits.expiresMs = expiresMs ?? this.#limits.expiresMs;
+      onDeleted: () => {
+        this.#look.deleted();
+        this.#acks.doubt();
       },
+      onVoid: (error) => this.#voided(channel, error),
+      onLimit: ({ kind: _kind, ...less }) => void Object.assign(this.#limits, less),
     });
     this.#channel = channel;
     this.#fill();
@@ -254,12 +257,7 @@ export class NatsPull implements Pull, Enlisted {
     this.#drop();
     this.#useless++;
     // Once it may be that another server serves the consumer from now on.
-    if (error !== undefined || this.#useless > 1) {
-      const reason = error?.message ?? "no server serves it at the moment";
-      this.#health.ill(
-        new UnavailableError(`Cannot ${this.#what}: ${reason}`, { cause: error }),
-      );
-    }
+    if (error !== undefined || this.#useless > 1) this.#health.unserved(error);
     this.#fillSoon();
   }
 

@@ -21,6 +21,8 @@ export interface PullParts {
   readonly requests: Requests;
   /** Those who are told when the bus goes and comes. */
   readonly enlisted: Set<Enlisted>;
+  /** How often the bus has gone away: who is not enlisted is not told. */
+  readonly outages: () => number;
   /** Whether the server is one of a cluster. */
   readonly clustered: () => boolean;
   /**

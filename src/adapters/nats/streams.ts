@@ -61,11 +61,13 @@ export function createNatsStreams(
   );
   const enlisted = new Set<Enlisted>();
   let inboxes = 0;
+  let outages = 0;
   const parts: PullParts = {
     messaging,
     api,
     requests,
     enlisted,
+    outages: () => outages,
     clustered,
     forgetEnded(stream, consumer) {
       if (hasCarefulNaks(connection)) return undefined;
@@ -144,6 +146,7 @@ export function createNatsStreams(
       for (const one of [...enlisted]) one.returned();
     },
     ended(why) {
+      outages++;
       api.ended(why);
       requests.ended(why);
       for (const one of [...enlisted]) one.ended(why);
