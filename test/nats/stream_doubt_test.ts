@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
-import { type NatsServer, startNatsServer } from "../../tools/nats_server.ts";
+import { type NatsServer, startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 import { pause, until, wayTo } from "./outage_tools.ts";
 import {
   consumerConfig,
@@ -157,4 +157,41 @@ test("who asks for nothing hears of no trouble in looking for the consumer, whos
   await taken.pull.settled(20_000);
   deepStrictEqual(await place(server), [1, 0]);
   deepStrictEqual(taken.health, []);
+});
+
+test("what is done after an outage is not said to the messages of another stream in a cluster either", async () => {
+  await using cluster = await startNatsCluster(3);
+  const [near, far] = cluster.servers as [NatsServer, NatsServer];
+  await using way = await wayTo(near);
+  await using opened = await open(way.url, { ignoreClusterUpdates: true });
+  await using other = await open(far.url);
+  await make(other.streams, {}, { ackWaitMs: 60_000 });
+  await pause(200); // one that is made within 100 ms after another passes for the same one
+  await put(other.streams, 4);
+  const taken = take(opened.streams, 4, () => {});
+  await delivered(taken, 4);
+  // The same stream is taken for no other one.
+  await way.cut();
+  await until("the bus is away", () => opened.transport.status !== "connected");
+  taken.got[0]!.ack();
+  await way.mend();
+  await taken.pull.settled(SOON_MS);
+  deepStrictEqual(await place(far), [1, 3]);
+  await way.cut();
+  await until("the bus is away", () => opened.transport.status !== "connected");
+  taken.got[1]!.ack();
+  await using made = await manager(far.url);
+  await made.jsm.streams.delete("S");
+  await make(other.streams, {}, { ackWaitMs: 60_000 });
+  await put(other.streams, 4);
+  const theirs = take(other.streams, 4, () => {});
+  await delivered(theirs, 4);
+  await way.mend();
+  await until("the bus is back", () => opened.transport.status === "connected");
+  taken.got[2]!.ack();
+  await taken.pull.settled(SOON_MS);
+  taken.got[3]!.ack();
+  await taken.pull.settled(SOON_MS);
+  await pause(700); // what is said again is said by then
+  deepStrictEqual(await place(far), [0, 4]);
 });

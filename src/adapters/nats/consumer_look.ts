@@ -9,6 +9,8 @@ export type Found = "same" | "other" | "gone";
 
 /** How long one look may take, in milliseconds. */
 const LOOK_MS = 2_000;
+/** How long the stream of one in a cluster may take to say when it was made, in milliseconds: it may have no leader. */
+const STREAM_MS = 1_000;
 /** How long to wait before a consumer that was not found is looked for once more, in milliseconds. */
 const ONCE_MORE_MS = 250;
 /**
@@ -23,12 +25,18 @@ const LAST_WAIT_MS = 2_000;
 /** By how much the time at which a consumer was made may change when a server is started again, and more. */
 const DRIFT_MS = 100;
 
+/** When a consumer was made, and where that is asked its stream, on the clock of a server. */
+interface Made {
+  readonly consumer: number;
+  readonly stream: number | undefined;
+}
+
 /** What looking is about. */
 export interface LookParts {
   readonly api: StreamApi;
   readonly stream: string;
   readonly consumer: string;
-  /** Whether the server is one of a cluster: each of them has its own time at which it made the consumer. */
+  /** Whether the server is one of a cluster: each of them may have its own time at which it made the consumer. */
   readonly clustered: () => boolean;
   /** Whether to look on. */
   readonly goOn: () => boolean;
@@ -41,7 +49,7 @@ export interface LookParts {
 /** Looks for one consumer. */
 export class ConsumerLook {
   readonly #parts: LookParts;
-  #created: number | undefined;
+  #made: Made | undefined;
   #deleted = false;
   #looking: Promise<Found | undefined> | undefined;
 
@@ -86,7 +94,7 @@ export class ConsumerLook {
           const patience = clustered() && !this.#deleted ? GONE_MS : ONCE_MORE_MS;
           missingSince ??= now;
           if (now - missingSince >= patience) {
-            this.#created = undefined;
+            this.#made = undefined;
             return "gone";
           }
           await pause(ONCE_MORE_MS);
@@ -102,24 +110,38 @@ export class ConsumerLook {
     return undefined;
   }
 
-  /** When the consumer was made, on the clock of a server. */
-  #ask(): Promise<number> {
-    const { api, stream, consumer } = this.#parts;
-    return api.run(
+  async #ask(): Promise<Made> {
+    const { api, stream, consumer, clustered } = this.#parts;
+    // The servers of a cluster agree when the stream was made. Words for a consumer of the same one are about the same messages.
+    const streamMade = clustered()
+      ? api.run(
+        `look for the stream ${stream}`,
+        async (manager) => Date.parse((await manager.streams.info(stream)).created),
+        undefined,
+        STREAM_MS,
+      ).catch(() => undefined) // this user may not ask, or there is no leader: then it is not known
+      : undefined;
+    const consumerMade = await api.run(
       `look for the consumer ${consumer} of the stream ${stream}`,
       async (manager) => Date.parse((await manager.consumers.info(stream, consumer)).created),
       undefined,
       LOOK_MS,
     );
+    return { consumer: consumerMade, stream: await streamMade };
   }
 
-  #isOther(created: number): boolean {
-    const before = this.#created ?? created;
+  #isOther(made: Made): boolean {
+    const before = this.#made ?? made;
     const deleted = this.#deleted;
-    this.#created = created;
+    this.#made = { ...made, stream: made.stream ?? before.stream };
     this.#deleted = false;
-    return Math.abs(created - before) > DRIFT_MS && (deleted || !this.#parts.clustered());
+    if (differ(made.stream, before.stream)) return true;
+    return differ(made.consumer, before.consumer) && (deleted || !this.#parts.clustered());
   }
+}
+
+function differ(a: number | undefined, b: number | undefined): boolean {
+  return a !== undefined && b !== undefined && Math.abs(a - b) > DRIFT_MS;
 }
 
 function isMissing(error: unknown): boolean {
