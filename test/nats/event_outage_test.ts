@@ -7,7 +7,7 @@ import { connect as connectNats } from "@nats-io/transport-node";
 import { connect, createClient, createService, on } from "../../mod.ts";
 import { startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
 import { streamLeader } from "./cluster_tools.ts";
-import { logger, pause, until, wayTo } from "./outage_tools.ts";
+import { logger, pause, until, wayTo, within } from "./outage_tools.ts";
 
 /** Numbers of events, as they are handled. */
 function collector(ackWaitMs = 2_000, ms = 0) {
@@ -61,6 +61,28 @@ test("an instance that is cut off goes on where it was, and repeats what it has 
   await pause(1_500);
   deepStrictEqual(got, [0, 1, 2, 3]);
   await until("health() is well again", async () => (await service.health()).ok);
+});
+
+test("what ends in an outage while its service stops is said when the bus is back, and handled once", async () => {
+  await using server = await startNatsServer();
+  await using way = await wayTo(server);
+  await using bus = await connect({ servers: way.url, logger });
+  await using other = await connect({ servers: server.url, logger });
+  const { got, handler } = collector(2_000, 1_000);
+  await using service = createService("billing", { bus, handlers: [handler] });
+  await service.start();
+  await createClient({ bus: other }).publish("order.created", { n: 0 });
+  await until("it is begun", () => got.length === 1);
+  const stopped = service.stop({ graceMs: 20_000 });
+  await pause(300);
+  await way.cut();
+  await pause(1_000);
+  await way.mend();
+  await within(10_000, "stop()", stopped);
+  await using next = createService("billing", { bus: other, handlers: [handler] });
+  await next.start();
+  await pause(2_500);
+  deepStrictEqual(got, [0]);
 });
 
 test("a server that stands still loses nothing, and nothing is handled twice", async () => {
