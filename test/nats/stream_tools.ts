@@ -13,7 +13,7 @@ import type {
 } from "../../src/ports/stream.ts";
 import type { Transport } from "../../src/ports/transport.ts";
 import { freePorts, type NatsServer } from "../../tools/nats_server.ts";
-import { UnavailableError } from "../../mod.ts";
+import { TimeoutError, UnavailableError } from "../../mod.ts";
 import { listening, pause, until } from "./outage_tools.ts";
 
 /** A connection with streams. */
@@ -117,7 +117,8 @@ export async function makeStream(
     try {
       return await admin.createStream(streamConfig(stream));
     } catch (error) {
-      if (!UnavailableError.is(error) || attempt === 50) throw error;
+      const mayCome = UnavailableError.is(error) || TimeoutError.is(error);
+      if (!mayCome || attempt === 50) throw error;
       await pause(100);
     }
   }
