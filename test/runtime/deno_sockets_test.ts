@@ -153,3 +153,21 @@ test("a look at the greeting of a server that says nothing is over when the time
   await rejects(dialled, (error) => error === late);
   strictEqual(closed, 1);
 });
+
+test("a socket that is opened when the time is over is closed", async () => {
+  const abort = new AbortController();
+  let closed = 0;
+  const late = new DOMException("late", "TimeoutError");
+  const dial = dialDeno({
+    load: () => Promise.resolve({ connect: () => Promise.reject(late) }),
+    open() {
+      abort.abort();
+      return Promise.resolve({ read: () => Promise.resolve(null), close: () => void closed++ });
+    },
+  });
+  await rejects(
+    dial({ servers: ["nats://localhost"] }, abort.signal),
+    (error) => error === late,
+  );
+  strictEqual(closed, 1);
+});

@@ -68,7 +68,10 @@ async function wantsCertificate(
   let greeting = "";
   try {
     socket = await open({ hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 4222) });
-    if (signal.aborted) return false;
+    if (signal.aborted) {
+      socket.close();
+      return false;
+    }
     signal.addEventListener("abort", abort);
     const bytes = new Uint8Array(16_384);
     const decoder = new TextDecoder();
