@@ -29,7 +29,7 @@ test("a bus for one request does not come back when its server goes, and its cal
   strictEqual(mine.status, "closed");
   deepStrictEqual(seen, ["closed"], "nobody is told that it reconnects");
   const warned = lines.filter(({ level }) => level === "warn").map(({ message }) => message);
-  deepStrictEqual(warned, ["The connection broke, and that of one request is not made again"]);
+  deepStrictEqual(warned, ["The connection broke, and is not made again"]);
   match((await mine.health()).lastError!, /is not made again/);
   await rejects(createClient({ bus: mine }).call("outage", "echo"), ClosedError);
   await mine.close();

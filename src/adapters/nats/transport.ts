@@ -47,7 +47,7 @@ export function createNatsTransport(
   const troubles = new Troubles(logger, () => connection.getServer());
   const listeners = new Set<(status: BusStatus) => void>();
   const protocol = (connection as unknown as Internals).protocol;
-  // That of one request is not made again.
+  // That of one request is not made again, nor one of nats.js that was told not to be.
   const broken = protocol?.options?.reconnect === false ? "closed" : "reconnecting";
   let status: BusStatus = connection.isClosed()
     ? "closed"

@@ -39,9 +39,9 @@ export class Troubles {
 
   /** It broke, and is not made again. */
   notMadeAgain(): void {
-    const reason = "the connection broke, and that of one request is not made again";
+    const reason = "the connection broke, and is not made again";
     this.#last ??= reason;
-    this.#say(reason, "The connection broke, and that of one request is not made again", {});
+    this.#say(reason, "The connection broke, and is not made again", {});
   }
 
   /** Messages for `subject` wait since whoever listens is slow. */
