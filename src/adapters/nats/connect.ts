@@ -12,7 +12,7 @@ import type { ResolvedConnectOptions } from "../../domain/options.ts";
 import { connectError, type Failure, failureOf } from "./connect_error.ts";
 
 /**
- * Makes a connection with nats.js: `wsconnect`, or that of a transport.
+ * Makes a connection with nats.js, by WebSocket or over one of its transports.
  *
  * @param signal tells that the time for it is over; a connection that is made all the same is closed
  */
@@ -47,7 +47,7 @@ export async function connectNats(
 ): Promise<NatsConnection> {
   const end = performance.now() + options.timeoutMs;
   if (options.source === "ws" && typeof globalThis.WebSocket !== "function") {
-    // wsconnect() would never settle.
+    // Said before each server is tried, none of which is to blame.
     throw new TypeError(
       "connect(): this runtime has no WebSocket, which ws:// and wss:// need; Node has it since version 22",
     );
