@@ -13,7 +13,7 @@ function block(ms: number): void {
 }
 
 /** Whether this process, which is all of what is tested, stood still for a moment since it was asked last. */
-function standstills(): { stoodStill(): boolean; end(): void } {
+function standstills(): { stoodStill(): boolean } & Disposable {
   let [latest, longest] = [performance.now(), 0];
   const note = (): void => {
     longest = Math.max(longest, performance.now() - latest);
@@ -27,13 +27,13 @@ function standstills(): { stoodStill(): boolean; end(): void } {
     longest = 0;
     return stood;
   };
-  return { stoodStill, end: () => clearInterval(timer) };
+  return { stoodStill, [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 both("a quiet service takes a request whose sender's clock is behind", async (buses) => {
   await buses.serve("shop", [rpc("hello", () => "hello")]);
   const answers: boolean[] = [];
-  const { stoodStill, end } = standstills();
+  using process = standstills();
   for (let n = 0; answers.length < 10 && n < 100; n++) {
     // A sender that was never heard before, while the service is quiet; its clock is 100 ms behind, and it waits for 50 ms.
     const wire = await buses.wire();
@@ -45,9 +45,8 @@ both("a quiet service takes a request whose sender's clock is behind", async (bu
       { "aegis-deadline": String(Date.now() - 100 + 50) },
     );
     // On a busy machine it may really have stood still: then what its clock says is taken for how long it lay about.
-    if (!stoodStill()) answers.push(JSON.parse(text).success);
+    if (!process.stoodStill()) answers.push(JSON.parse(text).success);
   }
-  end();
   deepStrictEqual(answers, Array.from({ length: 10 }, () => true));
 });
 
