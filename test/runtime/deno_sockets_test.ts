@@ -130,44 +130,29 @@ test("./deno says that its transport cannot be loaded, and names the entry that 
   });
 });
 
-test("a look at the greeting of a server that says nothing is over when the time is", async () => {
-  const abort = new AbortController();
-  let closed = 0;
+test("a look at the greeting of a server is over when the time is, also where it was reached only then", async () => {
   const late = new DOMException("late", "TimeoutError");
-  const dial = dialDeno({
-    load: () => Promise.resolve({ connect: () => Promise.reject(late) }),
-    open: () => {
-      let end = (_size: null): void => {};
-      const read = new Promise<null>((resolve) => end = resolve);
-      return Promise.resolve({
-        read: () => read,
-        close() {
-          closed++;
-          end(null);
-        },
-      });
-    },
-  });
-  const dialled = dial({ servers: ["nats://[::1]:4222"] }, abort.signal);
-  setTimeout(() => abort.abort(), 10);
-  await rejects(dialled, (error) => error === late);
-  strictEqual(closed, 1);
-});
-
-test("a socket that is opened when the time is over is closed", async () => {
-  const abort = new AbortController();
-  let closed = 0;
-  const late = new DOMException("late", "TimeoutError");
-  const dial = dialDeno({
-    load: () => Promise.resolve({ connect: () => Promise.reject(late) }),
-    open() {
-      abort.abort();
-      return Promise.resolve({ read: () => Promise.resolve(null), close: () => void closed++ });
-    },
-  });
-  await rejects(
-    dial({ servers: ["nats://localhost"] }, abort.signal),
-    (error) => error === late,
-  );
-  strictEqual(closed, 1);
+  for (const reached of ["before", "then"]) {
+    const abort = new AbortController();
+    let closed = 0;
+    const dial = dialDeno({
+      load: () => Promise.resolve({ connect: () => Promise.reject(late) }),
+      open: () => {
+        if (reached === "then") abort.abort();
+        let end = (_size: null): void => {};
+        const read = new Promise<null>((resolve) => end = resolve);
+        return Promise.resolve({
+          read: () => read,
+          close() {
+            closed++;
+            end(null);
+          },
+        });
+      },
+    });
+    const dialled = dial({ servers: ["nats://[::1]:4222"] }, abort.signal);
+    setTimeout(() => abort.abort(), 10);
+    await rejects(dialled, (error) => error === late);
+    strictEqual(closed, 1, reached);
+  }
 });
