@@ -35,8 +35,9 @@ export class TimerWheel<T extends Expiring> {
     return this.#size;
   }
 
-  /** Sets the deadline of `entry`, which is `entry.expiresAt`. */
+  /** Sets the deadline of `entry`, which is `entry.expiresAt`, in place of the one that it had. */
   add(entry: T): void {
+    this.remove(entry);
     // A deadline in the past goes into the next slot to be looked at.
     const tick = Math.max(Math.floor(entry.expiresAt / WHEEL_TICK_MS), this.#tick);
     const head = this.#slots[tick % SLOTS]!;

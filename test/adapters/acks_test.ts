@@ -5,7 +5,8 @@ import { after, test } from "node:test";
 import { Acked } from "../../src/adapters/nats/acked.ts";
 import { Acks } from "../../src/adapters/nats/acks.ts";
 import { Due } from "../../src/adapters/nats/due.ts";
-import { Requests } from "../../src/adapters/nats/requests.ts";
+import { Requests, type Waiter } from "../../src/adapters/nats/requests.ts";
+import { WHEEL_TICK_MS } from "../../src/domain/timer_wheel.ts";
 import { UnavailableError } from "../../mod.ts";
 import type { Message, Messaging, SubscribeOptions } from "../../src/ports/messaging.ts";
 
@@ -61,6 +62,13 @@ function wire() {
     taken: (): Sent[] => sent.splice(0),
     answer,
   };
+}
+
+async function until(met: () => boolean): Promise<void> {
+  for (const end = performance.now() + 10_000; !met();) {
+    ok(performance.now() < end, "not within 10 s");
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
 
 const replies = (sent: readonly Sent[]): string[] =>
@@ -151,7 +159,7 @@ test("while some are lost the next one confirms none of them", () => {
   strictEqual(acks.size, 0);
 });
 
-test("each nak is confirmed by itself, with what is left of its delay when it is repeated", () => {
+test("each nak is confirmed by itself, with what is left of its delay when it is repeated, and what ends at once may be sent again", async () => {
   const { acks, requests, state, taken, answer } = wire();
   acks.nak({ sequence: 1, storedAt: 1 }, "ack.1", 0);
   acks.nak({ sequence: 2, storedAt: 1 }, "ack.2", 90 * 86_400_000 * 10);
@@ -170,6 +178,43 @@ test("each nak is confirmed by itself, with what is left of its delay when it is
   const [again] = taken();
   const delay = Number(/"delay":(\d+)}/.exec(again!.body)?.[1]);
   ok(delay <= 77_760_000_000_000_000 && delay > 77_759_000_000_000_000, again!.body);
+
+  // Two requests whose time is over at the same moment: the first one that is told of it sends all again that are not under way.
+  const all: (Waiter & { underWay: boolean })[] = [];
+  const ends: string[] = [];
+  const at = Math.ceil(performance.now() / WHEEL_TICK_MS + 2) * WHEEL_TICK_MS; // as a tick begins, in which it is noticed
+  for (const subject of ["a", "b"]) {
+    all.push({
+      subject,
+      slot: 0,
+      expiresAt: at,
+      wheelPrevious: undefined,
+      wheelNext: undefined,
+      underWay: true,
+      answered() {},
+      failed(why) {
+        ends.push(`${subject} ${why}`);
+        this.underWay = false;
+        for (const one of why === "timeout" ? all : []) {
+          if (one.underWay) continue;
+          one.expiresAt = at + 60_000;
+          requests.send(one, "again");
+          one.underWay = true;
+        }
+      },
+    });
+  }
+  taken();
+  for (const one of all) requests.send(one, "first");
+  await until(() => ends.length === 2);
+  requests.ended("broken");
+  deepStrictEqual(ends, ["a timeout", "b timeout", "a broken", "b broken"]);
+  deepStrictEqual(taken().map(({ subject, body }) => `${subject} ${body}`), [
+    "a first",
+    "b first",
+    "a again",
+    "b again",
+  ]);
 });
 
 test("a message that comes again too early has its nak again, one that is due is delivered", () => {

@@ -138,9 +138,10 @@ export class Naks implements Confirming {
     try {
       // In nanoseconds a number does not hold many days.
       const body = delayMs > 0 ? `-NAK {"delay":${delayMs}${NS_OF_A_MS}}` : "-NAK";
-      requests.send(nak, body);
       nak.underWay = true;
+      requests.send(nak, body);
     } catch {
+      nak.underWay = false;
       // Away, or about to close: it is one of those that are not confirmed.
     }
   }

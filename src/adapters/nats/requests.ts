@@ -146,10 +146,14 @@ export class Requests {
   #arm(): void {
     this.#armed = true;
     setTimeout(() => {
-      this.#armed = false;
-      this.#advance();
-      // One tick with nothing to do ends it: one request after another keeps one timer going.
-      if (this.#wheel.size > 0 && !this.#armed) this.#arm();
+      try {
+        // Still armed: what is sent meanwhile must not have others end before it is in the wheel itself.
+        this.#advance();
+      } finally {
+        this.#armed = false;
+        // One tick with nothing to do ends it: one request after another keeps one timer going.
+        if (this.#wheel.size > 0) this.#arm();
+      }
     }, WHEEL_TICK_MS);
   }
 
