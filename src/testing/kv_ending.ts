@@ -3,8 +3,8 @@
 import { equal, holds, rejects } from "./contract_tools.ts";
 import { type KvStage, onBucket, type TimedKvCase } from "./kv_tools.ts";
 
-/** How long before its time something may have gone, in milliseconds: a bucket goes by the time of day, which is corrected. */
-const EARLY_MS = 20;
+/** How long before its time something may have gone, in milliseconds: a bucket goes by the time of day, in whole ones. */
+const EARLY_MS = 5;
 /** How long after its time something may still be there, in milliseconds. */
 const LATE_MS = 1_500;
 /** How long after its time an end may be told, in milliseconds: some hundred, and what a busy machine takes. */

@@ -3,7 +3,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { test } from "node:test";
 import { type NatsServer, startNatsCluster, startNatsServer } from "../../tools/nats_server.ts";
-import { pause, until, wayTo } from "./outage_tools.ts";
+import { pause, until, type Way, wayTo } from "./outage_tools.ts";
 import {
   consumerConfig,
   delivered,
@@ -16,6 +16,8 @@ import {
 } from "./stream_tools.ts";
 
 const SOON_MS = 5_000;
+/** How old a consumer must be: one that is made within 100 ms after another passes for the same one. */
+const OLD_MS = 200;
 
 /** Which messages of C have been delivered and are not done, by how many, and up to where all is done. */
 async function place(server: NatsServer): Promise<readonly [done: number, inHand: number]> {
@@ -24,18 +26,34 @@ async function place(server: NatsServer): Promise<readonly [done: number, inHand
   return [ack_floor.stream_seq, num_ack_pending];
 }
 
-test("what is done while the bus is away, after its pull was closed, is said when it is back", async () => {
-  await using server = await startNatsServer();
-  await using way = await wayTo(server);
-  await using opened = await open(way.url);
-  await using other = await open(server.url);
+/** Three messages in hand over a way that can be cut, of a consumer that is old enough to be told from the next one. */
+async function threeInHand() {
+  const server = await startNatsServer();
+  const way = await wayTo(server);
+  const opened = await open(way.url);
+  const other = await open(server.url);
   await make(other.streams, {}, { ackWaitMs: 60_000 });
+  await pause(OLD_MS);
   await put(other.streams, 3);
   const taken = take(opened.streams, 3, () => {});
   await delivered(taken, 3);
-  await taken.pull.close();
+  const close = async () => {
+    for (const one of [other, opened, way, server]) await one[Symbol.asyncDispose]();
+  };
+  return { server, way, opened, other, taken, [Symbol.asyncDispose]: close };
+}
+
+/** Cuts the way; resolves when that is known at this end. */
+async function goAway(way: Way, { transport }: Awaited<ReturnType<typeof open>>): Promise<void> {
   await way.cut();
-  await until("the bus is away", () => opened.transport.status !== "connected");
+  await until("the bus is away", () => transport.status !== "connected");
+}
+
+test("what is done while the bus is away, after its pull was closed, is said when it is back", async () => {
+  await using all = await threeInHand();
+  const { server, way, opened, taken } = all;
+  await taken.pull.close();
+  await goAway(way, opened);
   for (const delivery of taken.got) delivery.ack();
   const settled = taken.pull.settled(SOON_MS);
   await way.mend();
@@ -44,16 +62,9 @@ test("what is done while the bus is away, after its pull was closed, is said whe
 });
 
 test("what is done after an outage in which its pull was closed is said", async () => {
-  await using server = await startNatsServer();
-  await using way = await wayTo(server);
-  await using opened = await open(way.url);
-  await using other = await open(server.url);
-  await make(other.streams, {}, { ackWaitMs: 60_000 });
-  await put(other.streams, 3);
-  const taken = take(opened.streams, 3, () => {});
-  await delivered(taken, 3);
-  await way.cut();
-  await until("the bus is away", () => opened.transport.status !== "connected");
+  await using all = await threeInHand();
+  const { server, way, opened, taken } = all;
+  await goAway(way, opened);
   await taken.pull.close();
   await way.mend();
   await until("the bus is back", () => opened.transport.status === "connected");
@@ -63,18 +74,10 @@ test("what is done after an outage in which its pull was closed is said", async 
 });
 
 test("what is done after an outage is not said to another consumer, also where the pull was closed before", async () => {
-  await using server = await startNatsServer();
-  await using way = await wayTo(server);
-  await using opened = await open(way.url);
-  await using other = await open(server.url);
-  await make(other.streams, {}, { ackWaitMs: 60_000 });
-  await pause(200); // one that is made within 100 ms after another passes for the same one
-  await put(other.streams, 3);
-  const taken = take(opened.streams, 3, () => {});
-  await delivered(taken, 3);
+  await using all = await threeInHand();
+  const { server, way, opened, other, taken } = all;
   await taken.pull.close();
-  await way.cut();
-  await until("the bus is away", () => opened.transport.status !== "connected");
+  await goAway(way, opened);
   taken.got[0]!.ack();
   await using made = await manager(server.url);
   await made.jsm.streams.delete("S");
@@ -102,7 +105,7 @@ test("what a consumer that was made anew has delivered is done by its word, alth
   await delivered(taken, 4);
   for (const at of [0, 1, 3]) taken.got[at]!.ack();
   await taken.pull.settled(SOON_MS);
-  await pause(200); // one that is made within 100 ms after another passes for the same one
+  await pause(OLD_MS);
   // Nothing is asked for, so that nobody is told.
   await opened.streams.admin.deleteConsumer("S", "C");
   await opened.streams.admin.putConsumer(
@@ -122,7 +125,7 @@ test("what was in hand when a consumer was deleted is not said to the next one o
   await using opened = await open(server.url);
   await using other = await open(server.url);
   await make(other.streams, {}, { ackWaitMs: 60_000 });
-  await pause(200); // one that is made within 100 ms after another passes for the same one
+  await pause(OLD_MS);
   await put(other.streams, 3);
   const taken = take(opened.streams, 5, () => {});
   await delivered(taken, 3);
@@ -166,19 +169,17 @@ test("what is done after an outage is not said to the messages of another stream
   await using opened = await open(way.url, { ignoreClusterUpdates: true });
   await using other = await open(far.url);
   await make(other.streams, {}, { ackWaitMs: 60_000 });
-  await pause(200); // one that is made within 100 ms after another passes for the same one
+  await pause(OLD_MS);
   await put(other.streams, 4);
   const taken = take(opened.streams, 4, () => {});
   await delivered(taken, 4);
   // The same stream is taken for no other one.
-  await way.cut();
-  await until("the bus is away", () => opened.transport.status !== "connected");
+  await goAway(way, opened);
   taken.got[0]!.ack();
   await way.mend();
   await taken.pull.settled(20_000);
   deepStrictEqual(await place(far), [1, 3]);
-  await way.cut();
-  await until("the bus is away", () => opened.transport.status !== "connected");
+  await goAway(way, opened);
   taken.got[1]!.ack();
   await using made = await manager(far.url);
   await made.jsm.streams.delete("S");

@@ -141,8 +141,8 @@ export class Naks implements Confirming {
       nak.underWay = true;
       requests.send(nak, body);
     } catch {
-      nak.underWay = false;
       // Away, or about to close: it is one of those that are not confirmed.
+      nak.underWay = false;
     }
   }
 }
