@@ -8,7 +8,7 @@ import { freePorts, type NatsServer, startNatsServer } from "../tools/nats_serve
 
 const ROOT = new URL("../", import.meta.url);
 const MAX_LINES = 60;
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 60_000;
 
 /** Each example that ends by itself and needs no server, and a line that it prints. */
 const ALONE: Readonly<Record<string, RegExp>> = {
